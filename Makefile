@@ -1,0 +1,30 @@
+# make run: install into .venv, then the main job. make test: the same, then lint and tests.
+# PYTHON=python3.12 make run picks another interpreter, 3.10 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/installed
+
+.PHONY: run test clean
+
+run: $(INSTALLED)
+	$(VENV)/bin/python main_binary.py --dataset bank --diabetes n
+
+test: $(INSTALLED)
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m pytest
+
+# The stamp appears only once everything is installed, so a broken installation starts again.
+# Some systems ship Python without ensurepip: there the system's pip fills the environment.
+$(INSTALLED): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed: PYTHON=python3.12 make run"; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || \
+		$(PYTHON) -m venv --clear --without-pip $(VENV)
+	@if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
+		then $(VENV)/bin/python -m pip install -r requirements.txt; \
+		else $(PYTHON) -m pip --python $(VENV)/bin/python install -r requirements.txt; fi
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,173 @@
+"""The loop that all strategies share: fit → pick → label → record (paper, section 4).
+
+The only place that holds pool labels. A strategy gets a ``Query`` without them and either buys the
+labels of its picks here, where each is counted, or gives its own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import influence
+from data_utils import Split, Table, UserError, make_split
+from models import LogisticRegression
+from strategies import STRATEGIES, Picks, Query, Strategy
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs to know beside its data: see the options of the same names in cli.py.
+
+    ``legacy_generator`` draws from numpy's RandomState with the published seeds instead of a
+    Generator: without it the published Random and Pred. Infl. curves cannot be repeated.
+    """
+
+    rounds: int = 10
+    budget: int = 10
+    l2: float = 50.0
+    intercept: bool = False
+    hessian: str = "pool"
+    fit: str = "newton"
+    device: str = "cpu"
+    legacy_generator: bool = True
+
+
+def run(
+    split: Split,
+    method: str,
+    settings: Settings,
+    seed: int,
+    on_round: Callable[[], object] = lambda: None,
+) -> tuple[list[dict], list[dict]]:
+    """One method on one split: a curve of rounds + 1 records, and a record per pick.
+
+    Raises UserError where the pool is smaller than rounds × budget.
+    """
+    check(split, settings)
+    strategy = STRATEGIES[method]
+    rng = generator(strategy, settings, seed)
+    labeled, labels = split.labeled, split.y[split.labeled]  # labels: true at first, then as given
+    pool, bought = split.pool, 0
+    X_validation, y_validation = split.X[split.validation], split.y[split.validation]
+    X_test, y_test = split.X[split.test], split.y[split.test]
+    model = LogisticRegression(
+        settings.l2,
+        settings.intercept,
+        solver=settings.fit,
+        warm_start=True,
+        device=settings.device,
+    )
+    curve, picked = [], []
+
+    for round_number in range(settings.rounds + 1):
+        start = perf_counter()
+        if round_number > 0:
+            query = Query(
+                model=model,
+                X_labeled=split.X[labeled],
+                y_labeled=labels,
+                initial=len(split.labeled),
+                X_pool=split.X[pool],
+                X_validation=X_validation,
+                y_validation=y_validation,
+                budget=settings.budget,
+                hessian=settings.hessian,
+                rng=rng,
+            )
+            picks = strategy.pick(query)
+            verify(picks, strategy, query)
+            rows = pool[picks.rows]
+            if picks.labels is None:
+                given, bought = split.y[rows], bought + len(rows)
+            else:
+                given = picks.labels
+            labeled, labels = np.append(labeled, rows), np.append(labels, given)
+            pool = np.delete(pool, picks.rows)
+            picked += [
+                {
+                    "method": method,
+                    "seed": seed,
+                    "round": round_number,
+                    "row": split.rows[row],
+                    "label": label,
+                    "true_label": split.y[row],
+                    "score": score,
+                }
+                for row, label, score in zip(rows, given, picks.scores, strict=True)
+            ]
+        model.fit(split.X[labeled], labels)
+        seconds = perf_counter() - start
+        curve.append(
+            {
+                "method": method,
+                "seed": seed,
+                "round": round_number,
+                "test_accuracy": model.score(X_test, y_test),
+                "validation_accuracy": model.score(X_validation, y_validation),
+                "validation_loss": influence.loss(model, X_validation, y_validation)
+                / len(y_validation),
+                "labels_bought": bought,
+                "seconds": seconds,
+            }
+        )
+        on_round()
+    return curve, picked
+
+
+def run_all(
+    table: Table,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    protocol: str,
+    init: int,
+    settings: Settings,
+    on_round: Callable[[], object] = lambda: None,
+) -> tuple[list[dict], list[dict], Split]:
+    """Every method on the same split, for every seed: curves, picks and the first split.
+
+    Nothing runs before each seed's split is known to be good; UserError as in ``run``.
+    """
+    splits = {seed: make_split(table, protocol, init, seed) for seed in seeds}
+    for split in splits.values():
+        check(split, settings)
+    curves, picks = [], []
+    # torch's threads do the heavy products; NumPy's own beside them would only fight for the cores.
+    with threadpool_limits(1, user_api="blas"):
+        for seed, split in splits.items():
+            for method in methods:
+                try:
+                    curve, picked = run(split, method, settings, seed, on_round)
+                except np.linalg.LinAlgError as error:
+                    raise UserError(f"{method}, seed {seed}: {error}") from error
+                curves += curve
+                picks += picked
+    return curves, picks, splits[seeds[0]]
+
+
+def generator(strategy: Strategy, settings: Settings, seed: int):
+    """The run's own source of randomness, the same whichever other methods run beside it."""
+    if settings.legacy_generator:
+        return np.random.RandomState(strategy.legacy_seed + seed)
+    return np.random.default_rng(seed)
+
+
+def check(split: Split, settings: Settings) -> None:
+    """Raise UserError where the split cannot feed a run with these settings."""
+    wanted = settings.rounds * settings.budget
+    if wanted > len(split.pool):
+        raise UserError(
+            f"--rounds {settings.rounds} × --budget {settings.budget} picks {wanted:,} rows, "
+            f"the pool has {len(split.pool):,}: give a smaller --budget, --rounds or --init"
+        )
+
+
+def verify(picks: Picks, strategy: Strategy, query: Query) -> None:
+    """Hold a strategy to its contract; a breach is an error of the program, not of the user."""
+    rows = np.asarray(picks.rows)
+    if len(np.unique(rows)) != query.budget or not ((rows >= 0) & (rows < len(query.X_pool))).all():
+        raise AssertionError(f"{strategy.name} must pick {query.budget} different pool rows")
+    if (picks.labels is None) != (strategy.labels == "true"):
+        raise AssertionError(f"{strategy.name} is registered with labels={strategy.labels!r}")

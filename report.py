@@ -1,0 +1,152 @@
+"""Reports: the records of an experiment as a printed table, CSV files, a picture and a manifest."""
+
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from prettytable import PrettyTable
+
+from sources import UserError
+
+CURVE_COLUMNS = (
+    "dataset,protocol,method,seed,round,test_accuracy,validation_accuracy,validation_loss,"
+    "labels_bought,seconds"
+).split(",")
+PICK_COLUMNS = "method,seed,round,row,label,true_label,score".split(",")
+MOST_ROUNDS = 11  # columns of the printed table; curves.csv holds every round
+
+
+def curves_frame(records: Sequence[Mapping], dataset: str, protocol: str) -> pd.DataFrame:
+    """A row per method, seed and round, accuracies as fractions."""
+    return pd.DataFrame(records).assign(dataset=dataset, protocol=protocol)[CURVE_COLUMNS]
+
+
+def picks_frame(records: Sequence[Mapping]) -> pd.DataFrame:
+    """A row per picked sample; ``row`` is its row number in the source file."""
+    return pd.DataFrame(records)[PICK_COLUMNS]
+
+
+def table(curves: pd.DataFrame, title: str, names: Mapping[str, str]) -> str:
+    """Methods × rounds, test accuracy in %, the best value of each column marked with a star.
+
+    ``gain`` is the last round less round 0, ``mean`` the mean over all rounds with round 0; both
+    with their standard deviation over seeds, where there are several.
+    """
+    accuracy = curves.pivot(index=["method", "seed"], columns="round", values="test_accuracy") * 100
+    last, seeds = accuracy.columns[-1], accuracy.index.unique("seed")
+    shown = np.unique(np.linspace(0, last, min(last + 1, MOST_ROUNDS)).round().astype(int))
+    columns = {str(r): (accuracy[r], "{:.1f}", max) for r in shown}
+    columns["gain"] = accuracy[last] - accuracy[0], "{:+.1f}", max
+    columns["mean"] = accuracy.mean(axis=1), "{:.1f}", max
+    sums = curves.groupby(["method", "seed"])
+    columns["bought"] = sums["labels_bought"].max(), "{:.0f}", min
+    columns["seconds"] = sums["seconds"].sum(), "{:.2f}", min
+
+    methods = list(dict.fromkeys(curves["method"]))
+    out = PrettyTable(title=title, padding_width=0, left_padding_width=1)
+    out.add_column("method", [names[method] for method in methods], align="l")
+    for name, (values, form, best_of) in columns.items():
+        by_method = values.groupby("method")
+        means, spread = by_method.mean()[methods], by_method.std()[methods]
+        texts = [form.format(mean) for mean in means]
+        best = form.format(best_of(means))
+        cells = [text + "*" * (text == best and len(set(texts)) > 1) for text in texts]
+        if len(seeds) > 1 and name in ("gain", "mean"):
+            cells = [f"{cell} ± {s:.1f}" for cell, s in zip(cells, spread, strict=True)]
+        out.add_column(name, cells, align="r")
+    return out.get_string()
+
+
+def picture(curves: pd.DataFrame, title: str, names: Mapping[str, str], own: set[str]) -> bytes:
+    """The curves as a PNG: a line per method, a band of one standard deviation over seeds.
+
+    Methods in ``own`` buy no labels and are drawn solid, the others dashed.
+    """
+    from matplotlib.figure import Figure  # half a second that --no-plot need not pay
+
+    accuracy = curves.pivot(index="round", columns=["method", "seed"], values="test_accuracy") * 100
+    figure = Figure(figsize=(8.5, 4.8), layout="constrained")
+    axes = figure.subplots()
+    methods = sorted(
+        dict.fromkeys(curves["method"]), key=lambda m: -accuracy[m].iloc[-1].mean()
+    )  # the legend then lists them as the lines end, from top to bottom
+    colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+    for i, method in enumerate(methods):
+        mean, spread = accuracy[method].mean(axis=1), accuracy[method].std(axis=1)
+        axes.plot(
+            mean,
+            color=colours[i % len(colours)],
+            # curves can coincide: later ones are thinner, so that both are seen
+            linewidth=4.0 - 2.5 * i / max(len(methods) - 1, 1),
+            linestyle="-" if method in own else (0, (4, 1.5)),
+            label=names[method] + (" (buys no label)" if method in own else ""),
+        )
+        if accuracy[method].shape[1] > 1:
+            band = mean - spread, mean + spread
+            axes.fill_between(mean.index, *band, color=colours[i % len(colours)], alpha=0.15, lw=0)
+    axes.set(title=title, xlabel="round", ylabel="test accuracy (%)")
+    axes.set_xlim(0, accuracy.index[-1])
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+def as_csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False, lineterminator="\n").encode()
+
+
+def as_json(manifest: Mapping) -> bytes:
+    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def open_folder(folder: Path) -> None:
+    """Make ``folder`` and see that files can be written there, before anything is computed."""
+    probe = folder / f".probe.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def write(folder: Path, files: Mapping[str, bytes | None]) -> None:
+    """Write ``files`` into ``folder``: all of them whole, or none. None removes an old file.
+
+    Every file is written beside its place first, and only when all are there are they renamed; what
+    was there before stays until then. Raises UserError where the disk does not take them.
+    """
+    parts = {name: folder / f".{name}.{os.getpid()}.part" for name in files}
+    try:
+        for name, content in files.items():
+            if content is not None:
+                with parts[name].open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+        for name, content in files.items():
+            if content is None:
+                (folder / name).unlink(missing_ok=True)
+            else:
+                parts[name].replace(folder / name)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        for part in parts.values():
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write to {folder}: {error.strerror}; nothing there was changed, "
+        "make room or name another folder with --out"
+    )
