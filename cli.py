@@ -5,9 +5,12 @@ Exit codes: 0 done; 2 something that the user can mend, said in one line; 130 st
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -15,6 +18,7 @@ from time import perf_counter
 
 SCRIPTS = {"binary": "main_binary.py", "multi": "main_multi.py"}
 DEFAULT_DATASET = {"binary": "bank", "multi": "wine"}
+STOPPED = "\nstopped by Ctrl-C; no result was changed"
 RECORDED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python")
 # What a protocol sets. None: the data set decides (see paper_fit in data_utils.py).
 PROTOCOLS = {
@@ -26,8 +30,9 @@ PROTOCOLS = {
 def main(kind: str, argv: Sequence[str] | None = None) -> int:
     """Run the script for data sets of ``kind``, "binary" or "multi", and return its exit code."""
     try:
-        # Imported here, not above: Ctrl-C during these two seconds must end like any other.
-        from sources import UserError
+        with leaving_at_once():
+            import experiment  # noqa: F401, two seconds: torch, scikit-learn, pandas and modAL
+            from sources import UserError
 
         try:
             for stream in (sys.stdout, sys.stderr):
@@ -41,9 +46,26 @@ def main(kind: str, argv: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # the reader, such as head, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("\nstopped by Ctrl-C; no result was changed", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return 130
     return 0
+
+
+@contextmanager
+def leaving_at_once():
+    """Let Ctrl-C end the program on the spot: some libraries swallow it while they load."""
+
+    def leave(*_) -> None:
+        print(STOPPED, file=sys.stderr, flush=True)
+        os._exit(130)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # else someone chose to ignore Ctrl-C
+        signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _main(kind: str, argv: Sequence[str] | None) -> None:
@@ -90,14 +112,17 @@ def seed_list(text: str) -> tuple[int, ...]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a seed, or a range such as 0-19")
         if dash and int(last) < int(first):
             raise argparse.ArgumentTypeError(f"the range {part!r} runs backwards")
-        if int(last or first) >= 2**31:
-            raise argparse.ArgumentTypeError(f"seeds must be below {2**31:,}, not {part!r}")
+        if int(last or first) >= 2**31 or int(last or first) - int(first) >= 10_000:
+            raise argparse.ArgumentTypeError(f"{part!r}: seeds are below 2^31, at most 10,000")
         seeds.update(range(int(first), int(last or first) + 1))
     return tuple(sorted(seeds))
 
 
 def name_list(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in text.split(",") if name))
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name")
+    return names
 
 
 @dataclass(frozen=True)
@@ -218,8 +243,8 @@ def run(options: Options, explicit: dict) -> None:
     from tqdm import tqdm
 
     import report
-    from data_utils import load
-    from experiment import Settings, run_all
+    from data_utils import load, make_split
+    from experiment import Settings, check, run_all
     from strategies import STRATEGIES
 
     say = (lambda text: None) if options.quiet else print
@@ -245,17 +270,12 @@ def run(options: Options, explicit: dict) -> None:
         legacy_generator=options.protocol == "paper",
     )
     rounds = len(options.methods) * len(options.seeds) * (options.rounds + 1)
+    split_for = partial(make_split, table, options.protocol, options.init)
+    split = split_for(options.seeds[0])  # all have the same sizes
+    check(split, settings)
     start = perf_counter()
     with tqdm(total=rounds, unit="round", disable=options.quiet, leave=False) as bar:
-        records, picked, split = run_all(
-            table,
-            options.methods,
-            options.seeds,
-            options.protocol,
-            options.init,
-            settings,
-            bar.update,
-        )
+        records, picked = run_all(split_for, options.seeds, options.methods, settings, bar.update)
     seconds = perf_counter() - start
 
     curves = report.curves_frame(records, options.dataset, options.protocol)

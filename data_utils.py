@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from sources import File, UserError, choose, existing, read_file
+from sources import File, UserError, choose, existing, read_file, shown
 
 SHIPPED = Path(__file__).resolve().parent / "datasets"
 RARE = 10  # a class with fewer rows cannot be drawn in proportion into four parts
@@ -37,8 +37,11 @@ def numbers_only(target: str, scale: float = 1.0, drop: Sequence[str] = (), labe
     """A prepare function: every column is a number, ``target`` is the label."""
 
     def prepare(frame: pd.DataFrame) -> Prepared:
+        y = frame[target].to_numpy()
+        if labels is int and (y % 1).any():
+            raise UserError(f"the label {target!r} should be a whole number, not {y[y % 1 > 0][0]}")
         X = frame.drop(columns=[target, *drop]).to_numpy(np.float64) / scale
-        return Prepared(X, frame[target].to_numpy(labels), np.arange(len(frame)))
+        return Prepared(X, y.astype(labels), np.arange(len(frame)))
 
     return prepare
 
@@ -91,9 +94,7 @@ def prepare_bank_full(frame: pd.DataFrame) -> Prepared:
     columns = [kept[name].to_numpy() for name in BANK_NUMBERS]
     for name, values in BANK_VALUES.items():
         indicators, others = (part.split() for part in values.split("|"))
-        strange = set(kept[name]) - {*indicators, *others}
-        if strange:
-            raise UserError(f"bank: column {name!r} holds {min(strange)!r}, no known value")
+        _only(kept[name], {*indicators, *others})
         columns += [kept[name] == value for value in indicators]
     columns.append(kept["age"] <= 36)
     X = np.column_stack(columns).astype(np.float64)
@@ -102,10 +103,17 @@ def prepare_bank_full(frame: pd.DataFrame) -> Prepared:
 
 
 def _yes_no(column: pd.Series) -> np.ndarray:
-    strange = set(column) - {"yes", "no"}
-    if strange:
-        raise UserError(f"bank: column 'y' holds {min(strange)!r}; it should say yes or no")
+    _only(column, {"yes", "no"})
     return (column == "yes").to_numpy(np.int64)
+
+
+def _only(column: pd.Series, known: set[str]) -> None:
+    strange = column[~column.isin(known)]
+    if len(strange):
+        raise UserError(
+            f"bank, row {strange.index[0]}, column {column.name!r}: {strange.iloc[0]!r} is none of "
+            + ", ".join(sorted(known))
+        )
 
 
 # --- the four parts of an experiment, as positions ------------------------------------------------
@@ -362,13 +370,20 @@ def load(name: str, data_dir: Path | None = None) -> Table:
     if found is None:
         wanted = " and ".join(file.name for file in dataset.versions[0].files)
         raise UserError(
-            f"{name} is not here: put {wanted} ({dataset.source}) into {SHIPPED / name}, "
+            f"{name} is not here: put {wanted} ({dataset.source}) into {shown(SHIPPED / name)}, "
             "or name its folder with --data-dir"
         )
     version, paths = found
     read = [read_file(file, path) for file, path in zip(version.files, paths, strict=True)]
     frame = pd.concat([frame for frame, _ in read], ignore_index=True)
-    return Table(dataset, version.prepare(frame), tuple(facts for _, facts in read))
+    data = version.prepare(frame)
+    classes = np.unique(data.y)
+    if len(classes) != dataset.classes:
+        raise UserError(
+            f"{name} has {dataset.classes} classes, its file here {len(classes)}: "
+            + ", ".join(map(str, classes))
+        )
+    return Table(dataset, data, tuple(facts for _, facts in read))
 
 
 @dataclass(frozen=True)

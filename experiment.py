@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import influence
-from data_utils import Split, Table, UserError, make_split
+from data_utils import Split, UserError
 from models import LogisticRegression
 from strategies import STRATEGIES, Picks, Query, Strategy
 
@@ -118,25 +118,21 @@ def run(
 
 
 def run_all(
-    table: Table,
-    methods: Sequence[str],
+    split_for: Callable[[int], Split],
     seeds: Sequence[int],
-    protocol: str,
-    init: int,
+    methods: Sequence[str],
     settings: Settings,
     on_round: Callable[[], object] = lambda: None,
-) -> tuple[list[dict], list[dict], Split]:
-    """Every method on the same split, for every seed: curves, picks and the first split.
+) -> tuple[list[dict], list[dict]]:
+    """Every method on the same split for each seed: the records of all curves and picks.
 
-    Nothing runs before each seed's split is known to be good; UserError as in ``run``.
+    Raises UserError where a fit or a solve fails in arithmetic, or as ``run`` does.
     """
-    splits = {seed: make_split(table, protocol, init, seed) for seed in seeds}
-    for split in splits.values():
-        check(split, settings)
     curves, picks = [], []
     # torch's threads do the heavy products; NumPy's own beside them would only fight for the cores.
     with threadpool_limits(1, user_api="blas"):
-        for seed, split in splits.items():
+        for seed in seeds:
+            split = split_for(seed)
             for method in methods:
                 try:
                     curve, picked = run(split, method, settings, seed, on_round)
@@ -144,7 +140,7 @@ def run_all(
                     raise UserError(f"{method}, seed {seed}: {error}") from error
                 curves += curve
                 picks += picked
-    return curves, picks, splits[seeds[0]]
+    return curves, picks
 
 
 def generator(strategy: Strategy, settings: Settings, seed: int):

@@ -282,7 +282,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         )
         if not found.success:
             raise np.linalg.LinAlgError(
-                f"L-BFGS-B stopped after {found.nit} steps: {found.message}"
+                f"L-BFGS-B stopped after {found.nit} steps ({found.message.strip()}): "
+                "the newton solver fits such data"
             )
         return as_tensor(found.x, self.device).reshape(start.shape), found.nit
 

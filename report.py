@@ -75,12 +75,13 @@ def picture(curves: pd.DataFrame, title: str, names: Mapping[str, str], own: set
     methods = sorted(
         dict.fromkeys(curves["method"]), key=lambda m: -accuracy[m].iloc[-1].mean()
     )  # the legend then lists them as the lines end, from top to bottom
-    colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+    palette = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2"]
+    colours = {method: palette[i % len(palette)] for i, method in enumerate(names)}
     for i, method in enumerate(methods):
         mean, spread = accuracy[method].mean(axis=1), accuracy[method].std(axis=1)
         axes.plot(
             mean,
-            color=colours[i % len(colours)],
+            color=colours[method],
             # curves can coincide: later ones are thinner, so that both are seen
             linewidth=4.0 - 2.5 * i / max(len(methods) - 1, 1),
             linestyle="-" if method in own else (0, (4, 1.5)),
@@ -88,12 +89,13 @@ def picture(curves: pd.DataFrame, title: str, names: Mapping[str, str], own: set
         )
         if accuracy[method].shape[1] > 1:
             band = mean - spread, mean + spread
-            axes.fill_between(mean.index, *band, color=colours[i % len(colours)], alpha=0.15, lw=0)
-    axes.set(title=title, xlabel="round", ylabel="test accuracy (%)")
+            axes.fill_between(mean.index, *band, color=colours[method], alpha=0.12, lw=0)
+    figure.suptitle(title, fontsize=10)
+    axes.set(xlabel="round", ylabel="test accuracy (%)")
     axes.set_xlim(0, accuracy.index[-1])
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", frameon=False)
+    figure.legend(loc="outside right center", frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     return buffer.getvalue()

@@ -72,21 +72,21 @@ def read_file(file: File, path: Path) -> tuple[pd.DataFrame, dict]:
         content = gzip.decompress(stored) if path.suffix == ".gz" else stored
         frame = _parse(file, content)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read, it may be cut short: {error}") from error
-    except (ValueError, IndexError, NotImplementedError, arff.ArffError, Warning) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is not the table it should be: {reason}") from error
+        raise UserError(f"{path} cannot be read, get it again: {error}") from error
+    except (ValueError, LookupError, StopIteration, NotImplementedError, Warning) as error:
+        reason = " ".join(str(error).split()) or "no table in it"
+        raise UserError(f"{path} is cut short or damaged, get it again: {reason}") from error
     if list(frame.columns) != list(file.columns):
         odd = sorted(set(frame.columns) ^ set(file.columns)) or ["the order"]
         raise UserError(
             f"{path} should have the {len(file.columns)} columns of {file.name}; what differs: "
-            + ", ".join(map(str, odd[:5]))
+            + ", ".join(f"{name}"[:30] for name in odd[:5])
         )
     frame = _checked(frame, file, path)
     if len(frame) != file.rows:
         state = "is cut short" if len(frame) < file.rows else "has too many rows"
         raise UserError(
-            f"{path} {state}: {file.name} has {file.rows:,} rows, this file {len(frame):,}"
+            f"{path} {state}, get it again: {len(frame):,} rows, {file.name} has {file.rows:,}"
         )
     return frame, {
         "path": shown(path),
@@ -128,5 +128,5 @@ def _checked(frame: pd.DataFrame, file: File, path: Path) -> pd.DataFrame:
         if bad.any():
             row = int(bad.to_numpy().argmax())
             where = f"row {row}" if file.name.endswith(".arff") else f"line {row + first_line}"
-            raise UserError(f"{path}, {where}, column {column!r}: {cells[row]!r} is not {wanted}")
+            raise UserError(f"{path}, {where}, column {column!r}: '{cells[row]}' is not {wanted}")
     return frame
