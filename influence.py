@@ -38,7 +38,7 @@ def class_numbers(model: LogisticRegression, y) -> torch.Tensor:
     codes = np.searchsorted(model.classes_, y).clip(max=len(model.classes_) - 1)
     unknown = model.classes_[codes] != y
     if unknown.any():
-        raise ValueError(f"label {y[unknown][0]!r} is no class of the model: {model.classes_}")
+        raise ValueError(f"label {y[unknown][0]} is no class of the model: {model.classes_}")
     return torch.as_tensor(codes, device=model.theta_.device)
 
 

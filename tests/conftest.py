@@ -1,0 +1,27 @@
+"""Shared by the tests: real data, shipped or in ../shared/data, and a quick look at its parts."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from data_utils import Split, load, make_split
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@cache
+def split_of(name: str, protocol: str = "strict", seed: int = 0) -> Split:
+    """A split of a shipped data set."""
+    table = load(name)
+    return make_split(table, protocol, table.dataset.init, seed)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder with bank-additional-full.csv.gz, messidor_features.arff, waveform-v2.data.gz."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("the full bank, diabetes and UCI waveform files are not beside this checkout")
+    return folder

@@ -1,0 +1,122 @@
+"""experiment.py: the loop keeps pool labels to itself, counts what it buys, repeats itself."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import split_of
+
+import experiment
+from data_utils import UserError
+from experiment import Settings, run, run_all
+from models import LogisticRegression
+from strategies import STRATEGIES, Picks
+
+SETTINGS = Settings(rounds=3, budget=5, l2=1.0, intercept=True, hessian="labeled")
+
+
+def without(records, *keys):
+    return [{k: v for k, v in record.items() if k not in keys} for record in records]
+
+
+def with_shuffled_pool_labels(split):
+    y = split.y.copy()
+    y[split.pool] = np.random.default_rng(0).permutation(y[split.pool])
+    return replace(split, y=y)
+
+
+@pytest.mark.parametrize("name", ["bank", "wine"])
+def test_salutary_never_sees_a_pool_label(name):
+    """Shuffling the pool's labels changes nothing but the record of what they were."""
+    split = split_of(name)
+    curve, picks = run(split, "salutary", SETTINGS, 0)
+    other_curve, other_picks = run(with_shuffled_pool_labels(split), "salutary", SETTINGS, 0)
+    assert without(curve, "seconds") == without(other_curve, "seconds")
+    assert without(picks, "true_label") == without(other_picks, "true_label")
+    assert picks != other_picks
+    assert all(record["labels_bought"] == 0 for record in curve)
+
+
+@pytest.mark.parametrize("method", [m for m, s in STRATEGIES.items() if s.labels == "true"])
+def test_strategies_that_pay_see_labels_only_after_paying(method):
+    split = split_of("bank")
+    curve, picks = run(split, method, SETTINGS, 0)
+    other_curve, other_picks = run(with_shuffled_pool_labels(split), method, SETTINGS, 0)
+    first, other_first = ([p["row"] for p in q if p["round"] == 1] for q in (picks, other_picks))
+    assert first == other_first
+    assert without(curve[1:], "seconds") != without(other_curve[1:], "seconds")
+    assert [record["labels_bought"] for record in curve] == [0, 5, 10, 15]
+    assert all(p["label"] == p["true_label"] for p in picks)
+
+
+def test_records_can_be_recomputed_from_the_picks():
+    split = split_of("waveform")
+    curve, picks = run(split, "salutary", SETTINGS, 0)
+    place = {row: i for i, row in enumerate(split.rows)}
+    for record in curve:
+        added = [p for p in picks if p["round"] <= record["round"]]
+        assert len(added) == 5 * record["round"]
+        rows = [*split.labeled, *(place[p["row"]] for p in added)]
+        labels = [*split.y[split.labeled], *(p["label"] for p in added)]
+        model = LogisticRegression(1.0, True).fit(split.X[rows], labels)
+        assert model.score(split.X[split.test], split.y[split.test]) == record["test_accuracy"]
+    assert len({p["row"] for p in picks}) == 15
+    assert {place[p["row"]] for p in picks} <= set(split.pool)
+
+
+@pytest.mark.parametrize("method", list(STRATEGIES))
+def test_the_same_run_twice_gives_the_same_records(method):
+    split = split_of("wine")
+    first, again = (run(split, method, SETTINGS, 3) for _ in range(2))
+    assert without(first[0], "seconds") == without(again[0], "seconds")
+    assert str(first[1]) == str(again[1])  # as text, where NaN equals NaN
+
+
+def test_a_method_does_the_same_whoever_runs_beside_it():
+    def curve_of_random(methods):
+        records, _ = run_all(lambda seed: split_of("bank"), [0], methods, SETTINGS)
+        return without([r for r in records if r["method"] == "random"], "seconds")
+
+    assert curve_of_random(["random"]) == curve_of_random(["pred_infl", "salutary", "random"])
+
+
+def test_round_zero_is_the_same_for_every_method_and_rounds_are_told():
+    told = []
+    records, _ = run_all(
+        lambda seed: split_of("bank"), [0], list(STRATEGIES), SETTINGS, lambda: told.append(1)
+    )
+    assert len({r["test_accuracy"] for r in records if r["round"] == 0}) == 1
+    assert len(told) == len(records) == 4 * len(STRATEGIES)
+
+
+def test_a_pool_too_small_is_refused():
+    with pytest.raises(UserError, match=r"picks 3,000 rows, the pool has 2,412"):
+        run(split_of("bank"), "random", replace(SETTINGS, rounds=300, budget=10), 0)
+
+
+def test_the_whole_pool_can_be_used_up():
+    split = split_of("bank")
+    small = replace(split, pool=split.pool[:15])
+    curve, picks = run(small, "salutary", SETTINGS, 0)
+    assert len(picks) == 15
+    assert curve[-1]["round"] == 3
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (Picks(np.zeros(5, int), np.zeros(5, int), np.zeros(5)), "5 different pool rows"),
+        (Picks(np.arange(5), None, np.zeros(5)), "labels='own'"),
+        (Picks(np.arange(5) + 10**6, np.zeros(5, int), np.zeros(5)), "5 different pool rows"),
+    ],
+)
+def test_a_strategy_that_breaks_its_contract_is_caught(bad, message, monkeypatch):
+    cheat = replace(STRATEGIES["salutary"], pick=lambda query: bad)
+    monkeypatch.setitem(experiment.STRATEGIES, "salutary", cheat)
+    with pytest.raises(AssertionError, match=message):
+        run(split_of("bank"), "salutary", SETTINGS, 0)
+
+
+def test_failing_arithmetic_becomes_a_message():
+    with pytest.raises(UserError, match=r"random, seed 0: .* larger l2"):
+        run_all(lambda s: split_of("bank"), [0], ["random"], replace(SETTINGS, l2=1e-300))

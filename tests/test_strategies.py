@@ -1,0 +1,114 @@
+"""strategies.py: who is picked, with which label, by brute force and by modAL's own scores."""
+
+import numpy as np
+import pytest
+from conftest import split_of
+from modAL.uncertainty import classifier_entropy, classifier_margin, classifier_uncertainty
+
+from influence import benefit
+from models import LogisticRegression
+from strategies import STRATEGIES, Query
+
+PAPER = ["random", "entropy", "margin", "uncertainty", "pred_infl", "isal", "salutary"]
+
+
+def query_of(name="wine", hessian="pool", budget=10, seed=0, l2=5.0):
+    split = split_of(name)
+    labeled = np.append(split.labeled, split.pool[-20:])  # twenty rows came after the first
+    X, y = split.X[labeled], split.y[labeled]
+    return Query(
+        model=LogisticRegression(l2).fit(X, y),
+        X_labeled=X,
+        y_labeled=y,
+        initial=len(split.labeled),
+        X_pool=split.X[split.pool[:-20]],
+        X_validation=split.X[split.validation],
+        y_validation=split.y[split.validation],
+        budget=budget,
+        hessian=hessian,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def test_the_registry_holds_the_papers_seven_and_only_salutary_labels_itself():
+    assert list(STRATEGIES)[:7] == PAPER
+    assert [name for name in PAPER if STRATEGIES[name].labels == "own"] == ["salutary"]
+
+
+@pytest.mark.parametrize("name", ["bank", "wine"])
+@pytest.mark.parametrize("method", PAPER)
+def test_every_strategy_picks_distinct_rows_the_same_ones_again(method, name):
+    first, again = (STRATEGIES[method].pick(query_of(name)) for _ in range(2))
+    assert len(set(first.rows)) == len(first.scores) == 10
+    assert set(first.rows) <= set(range(len(query_of(name).X_pool)))
+    np.testing.assert_array_equal(first.rows, again.rows)
+    assert (first.labels is None) == (STRATEGIES[method].labels == "true")
+
+
+@pytest.mark.parametrize("method", ["random", "pred_infl"])
+def test_random_draws_follow_the_generator(method):
+    picks = [set(STRATEGIES[method].pick(query_of(seed=seed)).rows) for seed in (0, 0, 1)]
+    assert picks[0] == picks[1]
+    assert picks[0] != picks[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "score", "sign"),
+    [
+        ("entropy", classifier_entropy, -1),
+        ("margin", classifier_margin, 1),
+        ("uncertainty", classifier_uncertainty, -1),
+    ],
+)
+def test_modal_baselines_pick_the_extremes_of_modals_scores(method, score, sign):
+    query = query_of()
+    picks = STRATEGIES[method].pick(query)
+    scores = score(query.model, query.X_pool)
+    assert set(picks.rows) == set(np.argsort(sign * scores)[:10])
+    np.testing.assert_allclose(picks.scores, scores[picks.rows])
+
+
+@pytest.mark.parametrize("hessian", ["pool", "labeled"])
+def test_salutary_takes_the_highest_benefit_with_its_label(hessian):
+    query = query_of(hessian=hessian)
+    picks = STRATEGIES["salutary"].pick(query)
+    X_hessian = {"pool": query.X_pool, "labeled": query.X_labeled}[hessian]
+    scores = benefit(query.model, X_hessian, query.X_validation, query.y_validation, query.X_pool)
+    every = [(s, i, query.model.classes_[c]) for (i, c), s in np.ndenumerate(scores)]
+    best = sorted(every, key=lambda entry: (-entry[0], entry[1]))  # the wines have twins: ties
+    wanted = []
+    for score, row, label in best:
+        if row not in [w[1] for w in wanted]:
+            wanted.append((score, row, label))
+        if len(wanted) == 10:
+            break
+    assert picks.rows.tolist() == [row for _, row, _ in wanted]
+    assert picks.labels.tolist() == [label for _, _, label in wanted]
+    np.testing.assert_allclose(picks.scores, [score for score, _, _ in wanted])
+
+
+def test_the_two_hessians_give_different_scores():
+    by = {hessian: query_of("bank", hessian).benefit() for hessian in ("pool", "labeled")}
+    assert abs(by["pool"] - by["labeled"]).max() > 0.1 * abs(by["labeled"]).max()
+
+
+def test_isal_scores_the_models_own_label():
+    query = query_of()
+    picks = STRATEGIES["isal"].pick(query)
+    predicted = query.model.predict(query.X_pool)
+    columns = np.searchsorted(query.model.classes_, predicted)
+    own = query.benefit()[np.arange(len(predicted)), columns]
+    assert picks.rows.tolist() == np.argsort(-own)[:10].tolist()
+    np.testing.assert_allclose(picks.scores, own[picks.rows])
+
+
+def test_pred_infl_uses_the_first_labeled_rows_alone_and_the_tree_of_the_paper():
+    query = query_of()
+    picks = STRATEGIES["pred_infl"].pick(query)
+    X, y = query.X_labeled[: query.initial], query.y_labeled[: query.initial]
+    model = LogisticRegression(0.01).fit(X, y)
+    scores = benefit(model, X, query.X_validation, query.y_validation, X)
+    own = {scores[i, list(model.classes_).index(label)] for i, label in enumerate(y)}
+    # a full-grown tree answers with the influence of some labeled row
+    assert all(min(abs(value - s) for s in own) < 1e-9 for value in picks.scores)
+    assert (np.diff(picks.scores) >= 0).all()
