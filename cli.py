@@ -45,6 +45,10 @@ def main(kind: str, argv: Sequence[str] | None = None) -> int:
             return 2
         except BrokenPipeError:  # the reader, such as head, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:  # files are report.py's; what is left is standard output
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print(f"error: cannot print the table: {error.strerror}", file=sys.stderr)
+            return 2
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         return 130
@@ -136,35 +140,47 @@ class Options:
     methods: tuple[str, ...] = option(
         (), "strategies, separated by commas (default: the paper's seven)", type=name_list
     )
-    rounds: int = option(10, "rounds of queries", type=whole(1))
-    budget: int = option(10, "samples picked in each round", type=whole(1))
+    rounds: int = option(10, "rounds of queries (default: 10)", type=whole(1))
+    budget: int = option(10, "samples picked in each round (default: 10)", type=whole(1))
     init: int | None = option(
         None, "labeled rows at the start (default: 300; diabetes 150)", type=whole(2)
     )
     seeds: tuple[int, ...] = option(
-        (0,), "one seed, or several: 0-19 or 0,3,5", type=seed_list, flags=("--seed", "--seeds")
+        (0,),
+        "one seed, or several: 0-19 or 0,3,5 (default: 0)",
+        type=seed_list,
+        flags=("--seed", "--seeds"),
     )
     protocol: str = option(
         "paper",
         "paper: l2 50, no intercept, Hessian over the pool, published splits; strict: "
-        "standardised features, l2 1, intercept, Hessian over the labeled set, seeded splits",
+        "standardised features, l2 1, intercept, Hessian over the labeled set, seeded splits "
+        "(default: paper)",
         choices=tuple(PROTOCOLS),
     )
     hessian: str | None = option(
-        None, "rows that the influence's Hessian sums over", choices=("pool", "labeled")
+        None,
+        "rows that the influence's Hessian sums over (default: the protocol's)",
+        choices=("pool", "labeled"),
     )
-    l2: float | None = option(None, "penalty beside the sum of losses", type=positive)
+    l2: float | None = option(
+        None, "penalty beside the sum of losses (default: the protocol's)", type=positive
+    )
     intercept: bool | None = option(
-        None, "an unpenalised intercept", action=argparse.BooleanOptionalAction
+        None,
+        "an unpenalised intercept (default: the protocol's)",
+        action=argparse.BooleanOptionalAction,
     )
     fit: str | None = option(
         None,
-        "newton: exact; lbfgs: stopped early, as the paper's Bank curves were",
+        "newton: exact; lbfgs: stopped early, as the paper's Bank curves were (its default there)",
         choices=("newton", "lbfgs"),
     )
-    device: str = option("auto", "where to compute", choices=("auto", "cpu", "cuda"))
+    device: str = option(
+        "auto", "where to compute (default: auto)", choices=("auto", "cpu", "cuda")
+    )
     data_dir: Path | None = option(None, "folder looked into before datasets/", type=Path)
-    out: Path = option(Path("results"), "folder for results", type=Path)
+    out: Path = option(Path("results"), "folder for results (default: results)", type=Path)
     plot: bool = option(True, "draw no picture", action="store_false", flags=("--no-plot",))
     quiet: bool = option(False, "print nothing but the table", action="store_true")
     list: bool = option(False, "list data sets and strategies, and stop", action="store_true")

@@ -275,6 +275,16 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert done.stderr == ""
 
 
+def test_a_full_disk_under_standard_output_ends_in_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "main_binary.py", "--list"],
+            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "error: cannot print the table: No space left on device\n"
+
+
 def test_a_terminal_without_unicode_still_gets_the_table(tmp_path):
     arguments = ["main_binary.py", "--methods", "random", "--seeds", "0-1", *QUICK, "--out"]
     done = shell(*arguments, str(tmp_path), PYTHONIOENCODING="ascii")

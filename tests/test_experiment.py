@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from conftest import split_of
 
 import experiment
@@ -115,6 +116,16 @@ def test_a_strategy_that_breaks_its_contract_is_caught(bad, message, monkeypatch
     monkeypatch.setitem(experiment.STRATEGIES, "salutary", cheat)
     with pytest.raises(AssertionError, match=message):
         run(split_of("bank"), "salutary", SETTINGS, 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("name", ["bank", "wine"])
+def test_a_cuda_device_gives_the_same_picks(name):
+    on_cpu, on_cuda = (
+        run(split_of(name), "salutary", replace(SETTINGS, device=device), 0)[1]
+        for device in ("cpu", "cuda")
+    )
+    assert without(on_cpu, "score") == without(on_cuda, "score")
 
 
 def test_failing_arithmetic_becomes_a_message():
