@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from platform import python_version
 from time import perf_counter
@@ -108,7 +109,7 @@ def positive(text: str) -> float:
 
 
 def seed_list(text: str) -> tuple[int, ...]:
-    """ "3", "0-19", "0,2,5-7" as ascending different numbers."""
+    """Seeds written as 3, 0-19 or 0,2,5-7, as ascending different numbers."""
     seeds: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.partition("-")
@@ -123,9 +124,9 @@ def seed_list(text: str) -> tuple[int, ...]:
 
 
 def name_list(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    if not all(names):
-        raise argparse.ArgumentTypeError(f"{text!r} has an empty name")
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
     return names
 
 
@@ -138,7 +139,11 @@ class Options:
         "n", "y: the diabetes data set in place of --dataset", choices=("y", "n")
     )
     methods: tuple[str, ...] = option(
-        (), "strategies, separated by commas (default: the paper's seven)", type=name_list
+        (),
+        "strategies, separated by commas or spaces (default: the paper's seven)",
+        type=name_list,
+        action="extend",
+        nargs="+",
     )
     rounds: int = option(10, "rounds of queries (default: 10)", type=whole(1))
     budget: int = option(10, "samples picked in each round (default: 10)", type=whole(1))
@@ -222,7 +227,7 @@ def parse(kind: str, argv: Sequence[str] | None) -> tuple[Options, dict]:
         raise UserError(
             f"{name} has {dataset.classes} classes: run {SCRIPTS[dataset.kind]} --dataset {name}"
         )
-    methods = options.methods or tuple(STRATEGIES)
+    methods = tuple(dict.fromkeys(chain(*options.methods))) or tuple(STRATEGIES)
     for method in methods:
         choose("strategy", method, list(STRATEGIES))
     protocol = PROTOCOLS[options.protocol]

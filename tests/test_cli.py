@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 from matplotlib.image import imread
 
-from cli import main, seed_list
+from cli import main, parse, seed_list
 from strategies import STRATEGIES
 
 FILES = {"curves.csv", "picks.csv", "run.json", "curves.png"}
@@ -189,7 +189,7 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
         ("multi", "--diabetes y", "run main_binary.py --diabetes y"),
         ("binary", "--diabetes maybe", "invalid choice: 'maybe'"),
         ("binary", "--methods salutry", "unknown strategy 'salutry': did you mean 'salutary'?"),
-        ("binary", "--methods random,,isal", "has an empty name"),
+        ("binary", "--methods ,", "',' names nothing"),
         ("binary", "--rounds ten", "--rounds: 'ten' is not a whole number of 1 or more"),
         ("binary", "--rounds 0", "--rounds: '0' is not a whole number of 1 or more"),
         ("binary", "--budget -1", "--budget: '-1' is not a whole number"),
@@ -297,3 +297,9 @@ def test_a_terminal_without_unicode_still_gets_the_table(tmp_path):
 )
 def test_seed_lists(text, seeds):
     assert seed_list(text) == seeds
+
+
+@pytest.mark.parametrize("given", ["isal,random", "isal random", "isal, random,isal"])
+def test_methods_are_separated_by_commas_or_spaces(given):
+    options, _ = parse("binary", ["--methods", *given.split(), "--rounds", "1"])
+    assert options.methods == ("isal", "random")
