@@ -81,6 +81,7 @@ def test_bank_files_agree_with_each_other(bank):
     assert imread(folder / "curves.png").shape[1] > 1000
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="README's table is of the newer pins")
 def test_readme_shows_the_table_that_the_command_prints(bank):
     """Every figure within 0.4: another processor can round a borderline row the other way."""
     done, _ = bank
@@ -255,6 +256,8 @@ def test_ctrl_c_ends_in_one_line_while_loading_and_while_running(seconds, tmp_pa
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a test run in the background may have told its children to ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
