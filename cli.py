@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from importlib.metadata import version
 from itertools import chain
@@ -17,7 +17,6 @@ from pathlib import Path
 from platform import python_version
 from time import perf_counter
 
-SCRIPTS = {"binary": "main_binary.py", "multi": "main_multi.py"}
 DEFAULT_DATASET = {"binary": "bank", "multi": "wine"}
 STOPPED = "\nstopped by Ctrl-C; no result was changed"
 RECORDED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python")
@@ -78,7 +77,7 @@ def _main(kind: str, argv: Sequence[str] | None) -> None:
     if options.list:
         print(listing())
         return
-    run(options, explicit)
+    run(kind, options, explicit)
 
 
 # --- options -------------------------------------------------------------------------------------
@@ -130,11 +129,20 @@ def name_list(text: str) -> tuple[str, ...]:
     return names
 
 
+def feature_kind(text: str) -> str:
+    kind, _, number = text.partition(":")
+    if text == "efficientnet" or (kind == "pca" and number.isdecimal() and int(number) > 0):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is neither efficientnet nor pca:N")
+
+
 @dataclass(frozen=True)
 class Options:
     """Every option of both scripts, once. None means: the protocol or the data set decides."""
 
-    dataset: str | None = option(None, "data set, see --list (default: bank, or wine)")
+    dataset: str | None = option(
+        None, "data set, see --list, or your own .csv, .tsv or .parquet (default: bank, or wine)"
+    )
     diabetes: str = option(
         "n", "y: the diabetes data set in place of --dataset", choices=("y", "n")
     )
@@ -148,7 +156,7 @@ class Options:
     rounds: int = option(10, "rounds of queries (default: 10)", type=whole(1))
     budget: int = option(10, "samples picked in each round (default: 10)", type=whole(1))
     init: int | None = option(
-        None, "labeled rows at the start (default: 300; diabetes 150)", type=whole(2)
+        None, "labeled rows at the start (default: the data set's, mostly 300)", type=whole(2)
     )
     seeds: tuple[int, ...] = option(
         (0,),
@@ -181,6 +189,20 @@ class Options:
         "newton: exact; lbfgs: stopped early, as the paper's Bank curves were (its default there)",
         choices=("newton", "lbfgs"),
     )
+    features: str | None = option(
+        None,
+        "pca:N, the first N principal components of labeled + pool; or efficientnet, a pretrained "
+        "image encoder (default: the columns as they are)",
+        type=feature_kind,
+    )
+    target: str | None = option(
+        None, "column of your own table that holds the classes; attribute of celeba"
+    )
+    source: str = option(
+        "auto",
+        "where data comes from: auto is --data-dir, datasets/, the cache, the network in turn",
+        choices=("auto", "shipped", "network"),
+    )
     device: str = option(
         "auto", "where to compute (default: auto)", choices=("auto", "cpu", "cuda")
     )
@@ -200,7 +222,7 @@ class Parser(argparse.ArgumentParser):
 
 def parse(kind: str, argv: Sequence[str] | None) -> tuple[Options, dict]:
     """The options, completed by the protocol, and those that overrode it."""
-    from data_utils import DATASETS
+    from data_utils import DATASETS, SCRIPTS, is_path
     from sources import UserError, choose
     from strategies import STRATEGIES
 
@@ -221,27 +243,29 @@ def parse(kind: str, argv: Sequence[str] | None) -> tuple[Options, dict]:
         if kind != "binary":
             raise UserError(f"diabetes has two classes: run {SCRIPTS['binary']} --diabetes y")
         name = "diabetes"
-    choose("data set", name, list(DATASETS))
-    dataset = DATASETS[name]
-    if dataset.kind != kind:
-        raise UserError(
-            f"{name} has {dataset.classes} classes: run {SCRIPTS[dataset.kind]} --dataset {name}"
-        )
+    if not is_path(name):
+        choose("data set", name, list(DATASETS))
+        check_kind(kind, DATASETS[name], name)
+    if options.source == "shipped" and options.data_dir:
+        raise UserError("--source shipped and --data-dir exclude each other: give one of them")
     methods = tuple(dict.fromkeys(chain(*options.methods))) or tuple(STRATEGIES)
     for method in methods:
         choose("strategy", method, list(STRATEGIES))
     protocol = PROTOCOLS[options.protocol]
     explicit = {key: given[key] for key in protocol if key in given}
-    decided = {
-        "dataset": name,
-        "methods": methods,
-        "init": options.init or dataset.init,
-        "device": find_device(options.device),
-        **protocol,
-        "fit": protocol["fit"] or dataset.paper_fit,
-        **explicit,
-    }
-    return Options(**{**asdict(options), **decided}), explicit
+    decided = {"dataset": name, "methods": methods, "device": find_device(options.device)}
+    return replace(options, **decided, **protocol | explicit), explicit
+
+
+def check_kind(kind: str, dataset, name: str) -> None:
+    """Raise UserError where a data set is for the other script."""
+    from data_utils import SCRIPTS
+    from sources import UserError
+
+    if dataset.kind != kind:
+        raise UserError(
+            f"{name} has {dataset.classes} classes: run {SCRIPTS[dataset.kind]} --dataset {name}"
+        )
 
 
 def find_device(wanted: str) -> str:
@@ -259,26 +283,25 @@ def find_device(wanted: str) -> str:
 # --- what the scripts do -------------------------------------------------------------------------
 
 
-def run(options: Options, explicit: dict) -> None:
+def run(kind: str, options: Options, explicit: dict) -> None:
     """Load, compare, print the table and write the results."""
     from tqdm import tqdm
 
     import report
-    from data_utils import load, make_split
     from experiment import Settings, check, run_all
+    from splits import make_split
     from strategies import STRATEGIES
 
     say = (lambda text: None) if options.quiet else print
     if options.diabetes == "y":
         say("--diabetes y: the diabetes data set, in place of --dataset")
-    table = load(options.dataset, options.data_dir)
-    for file in table.files:
-        say(f"read {file['path']}: {file['rows']:,} rows, sha256 {file['sha256'][:12]}")
-        if not file["known_contents"]:
-            say("  note: it has the form of the known file, but not its contents")
-    for count, reason in table.data.dropped or [(0, "all are used")]:
-        say(f"dropped {count:,} rows: {reason}")
-    folder = options.out / f"{options.dataset}-{options.protocol}"
+    table = open_table(kind, options, say)
+    options = replace(
+        options,
+        init=options.init or table.dataset.init,
+        fit=options.fit or table.dataset.paper_fit,
+    )
+    folder = options.out / f"{table.dataset.name}-{options.protocol}"
     report.open_folder(folder)
     settings = Settings(
         rounds=options.rounds,
@@ -291,7 +314,8 @@ def run(options: Options, explicit: dict) -> None:
         legacy_generator=options.protocol == "paper",
     )
     rounds = len(options.methods) * len(options.seeds) * (options.rounds + 1)
-    split_for = partial(make_split, table, options.protocol, options.init)
+    pca = int(options.features[4:]) if (options.features or "").startswith("pca:") else None
+    split_for = partial(make_split, table, options.protocol, options.init, pca=pca)
     split = split_for(options.seeds[0])  # all have the same sizes
     check(split, settings)
     start = perf_counter()
@@ -299,13 +323,13 @@ def run(options: Options, explicit: dict) -> None:
         records, picked = run_all(split_for, options.seeds, options.methods, settings, bar.update)
     seconds = perf_counter() - start
 
-    curves = report.curves_frame(records, options.dataset, options.protocol)
+    curves = report.curves_frame(records, table.dataset.name, options.protocol)
     sizes = {part: len(getattr(split, part)) for part in ("labeled", "pool", "validation", "test")}
     parts = ", ".join(f"{part} {size:,}" for part, size in sizes.items())
     say(f"{parts}; {split.X.shape[1]} features, {table.dataset.classes} classes")
     say(f"always answering the most frequent class: {100 * majority(split):.1f} % on the test set")
     setting = describe(options, explicit)
-    source = f"{options.dataset} ({table.file_names}, {len(split.y):,} rows)"
+    source = f"{table.dataset.name} ({table.file_names}, {len(split.y):,} rows)"
     names = {name: strategy.title for name, strategy in STRATEGIES.items()}
     print(setting)
     print(report.table(curves, f"{source}: test accuracy in %", names))
@@ -315,9 +339,11 @@ def run(options: Options, explicit: dict) -> None:
         "options": {key: plain(value) for key, value in asdict(options).items()},
         "overrides": explicit,
         "data": {
+            "place": table.place,
             "files": table.files,
             "rows": len(split.y),
             "dropped": [{"rows": count, "why": why} for count, why in table.data.dropped],
+            "notes": table.data.notes,
             "features": split.X.shape[1],
             "classes": table.dataset.classes,
         },
@@ -337,6 +363,38 @@ def run(options: Options, explicit: dict) -> None:
     )
     say("gain: last round less round 0; mean: over all rounds; bought: true labels; *: best value")
     say(f"{seconds:.2f} s of compute; curves.csv, picks.csv, run.json in {folder}")
+
+
+def open_table(kind: str, options: Options, say):
+    """Load the data set and say where it was, how much of it is used, and what is not."""
+    import features
+    from data_utils import load
+    from sources import UserError
+
+    table = load(
+        options.dataset,
+        options.data_dir,
+        source=options.source,
+        target=options.target,
+        quiet=options.quiet,
+    )
+    check_kind(kind, table.dataset, options.dataset)
+    missed = "".join(f"not in {place}, " for place in table.tried)
+    say(f"{options.dataset}: {missed}found in {table.place}")
+    for file in table.files:
+        say(f"read {file['path']}: {file['rows']:,} rows, sha256 {file['sha256'][:12]}")
+        if file["known_contents"] is False:
+            say("  note: it has the form of the known file, but not its contents")
+    for count, reason in table.data.dropped or [(0, "all are used")]:
+        say(f"dropped {count:,} rows: {reason}")
+    for note in table.data.notes:
+        say(note)
+    if options.features == "efficientnet":
+        if not table.dataset.image:
+            raise UserError(f"--features efficientnet is for images, {options.dataset} has none")
+        encoded = features.encode(table.data, table.dataset.image, options.device)
+        table = replace(table, data=encoded)
+    return table
 
 
 def majority(split) -> float:
@@ -360,32 +418,44 @@ def describe(options: Options, explicit: dict) -> str:
     else:
         shown = f"seed{'s' * (len(seeds) > 1)} {','.join(map(str, seeds))}"
     changed = f" but for {', '.join(explicit)}" if explicit else ""
+    made = f"{options.features} features, " if options.features else ""
     rows = "pool" if options.hessian == "pool" else "labeled set"
     intercept = "intercept" if options.intercept else "no intercept"
     return (
         f"{options.protocol} protocol{changed}: l2 {options.l2:g}, {intercept}, "
-        f"Hessian over the {rows}, {options.fit} fit, {shown}"
+        f"Hessian over the {rows}, {options.fit} fit, {made}{shown}"
     )
 
 
 def listing() -> str:
     """The data sets and the strategies, a line each."""
-    from data_utils import DATASETS, SHIPPED, find
+    from data_utils import DATASETS, SCRIPTS
     from strategies import STRATEGIES
 
     lines = ["data sets"]
     for dataset in DATASETS.values():
-        found = find(dataset)
-        shown = found[0] if found else dataset.versions[0]
-        files = " + ".join(file.name for file in shown.files)
-        rows = sum(file.rows for file in shown.files)
-        here = "here" if found else f"put it into {SHIPPED.name}/{dataset.name} or use --data-dir"
         lines.append(
-            f"  {dataset.name:9} {SCRIPTS[dataset.kind]:15} {dataset.title}, {dataset.source}: "
-            f"{rows:,} rows, {dataset.classes} classes; {files}: {here}"
+            f"  {dataset.name:14} {SCRIPTS[dataset.kind]:15} {state(dataset):37} "
+            f"{dataset.title}, {dataset.classes} classes ({dataset.source})"
         )
     lines.append("strategies")
     for name, strategy in STRATEGIES.items():
         labels = "true labels, bought" if strategy.labels == "true" else "no label bought"
         lines.append(f"  {name:12} {strategy.title:12} {labels:20} {strategy.summary}")
     return "\n".join(lines)
+
+
+def state(dataset) -> str:
+    """Whether a data set is here, cached or on the network, and how many rows of it."""
+    from data_utils import find
+
+    if dataset.bundled:
+        return "here: in scikit-learn"
+    found = find(dataset)
+    if found:
+        place, version, _ = found
+        word = "cached" if place == "the cache" else "here"
+        return f"{word}: {sum(file.rows for file in version.files):,} rows"
+    if any(version.way for version in dataset.versions):
+        return "network"
+    return f"--data-dir with {dataset.versions[0].files[0].name}"

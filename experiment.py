@@ -12,8 +12,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import influence
-from data_utils import Split, UserError
 from models import LogisticRegression
+from sources import UserError
+from splits import Split
 from strategies import STRATEGIES, Picks, Query, Strategy
 
 

@@ -1,4 +1,4 @@
-"""Files: where a data set's files are, and what each must hold before anything is computed from it.
+"""Files: what each file of a data set must hold before anything is computed from it.
 
 A file is read whole, hashed, parsed and checked cell by cell; what is wrong is said with the file,
 the line and the column.
@@ -9,8 +9,9 @@ import gzip
 import hashlib
 import io
 import warnings
+import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,46 +32,49 @@ def choose(kind: str, name: str, known: Sequence[str]) -> None:
         raise UserError(f"unknown {kind} {name!r}: {hint}choose from {', '.join(known)}")
 
 
-@dataclass(frozen=True)
-class File:
-    """A known file. Every column that is not in ``text`` must hold finite numbers.
-
-    sha256 is that of the contents, uncompressed; the file may lie there with or without ``.gz``.
-    """
-
-    name: str
-    rows: int
-    sha256: str
-    columns: Sequence[str]
-    text: Sequence[str] = ()
-    separator: str = ","
-    header: bool = True
-
-
 def shown(path: Path) -> str:
     """``path`` as a person would write it: from the current folder where it lies below that."""
     inside = path.resolve().is_relative_to(Path.cwd())
     return str(path.resolve().relative_to(Path.cwd()) if inside else path)
 
 
-def existing(places: Sequence[Path], files: Sequence[File]) -> list[Path] | None:
-    """The paths of ``files`` in the first of ``places`` that holds them all, plain or with .gz."""
-    for place in places:
-        paths = [
-            next((p for p in (place / f.name, place / f"{f.name}.gz") if p.is_file()), None)
-            for f in files
-        ]
-        if all(paths):
-            return paths
-    return None
+@dataclass(frozen=True)
+class File:
+    """A known file. Every column that is not in ``text`` must hold finite numbers.
+
+    sha256 is that of the contents, uncompressed, None where it is not known; the file may lie there
+    with or without ``.gz``. ``parse`` makes a frame of the contents where it is no plain table.
+    """
+
+    name: str
+    rows: int
+    columns: Sequence[str]
+    sha256: str | None = None
+    text: Sequence[str] = ()
+    separator: str = ","
+    header: bool = True
+    parse: Callable[[bytes], pd.DataFrame] | None = None
+
+
+def existing(place: Path, files: Sequence[File]) -> list[Path] | None:
+    """The paths of ``files`` in ``place``, plain or with .gz, if all of them are there."""
+    paths = [
+        next((p for p in (place / f.name, place / f"{f.name}.gz") if p.is_file()), None)
+        for f in files
+    ]
+    return paths if all(paths) else None
 
 
 def read_file(file: File, path: Path) -> tuple[pd.DataFrame, dict]:
-    """``path`` as a frame, numbers as float64 and text as str, with its facts for run.json."""
+    """``path`` as a frame of numbers and, in its text columns, str, with its facts for run.json.
+
+    Raises UserError where it is cut short or damaged, has other columns or another number of rows,
+    or a cell does not hold what it should.
+    """
     try:
         stored = path.read_bytes()
         content = gzip.decompress(stored) if path.suffix == ".gz" else stored
-        frame = _parse(file, content)
+        frame = (file.parse or _parser(file))(content)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read, get it again: {error}") from error
     except (ValueError, LookupError, StopIteration, NotImplementedError, Warning) as error:
@@ -82,7 +86,7 @@ def read_file(file: File, path: Path) -> tuple[pd.DataFrame, dict]:
             f"{path} should have the {len(file.columns)} columns of {file.name}; what differs: "
             + ", ".join(f"{name}"[:30] for name in odd[:5])
         )
-    frame = _checked(frame, file, path)
+    _check_cells(frame, file, path)
     if len(frame) != file.rows:
         state = "is cut short" if len(frame) < file.rows else "has too many rows"
         raise UserError(
@@ -92,41 +96,58 @@ def read_file(file: File, path: Path) -> tuple[pd.DataFrame, dict]:
         "path": shown(path),
         "rows": len(frame),
         "sha256": hashlib.sha256(stored).hexdigest(),
-        "known_contents": hashlib.sha256(content).hexdigest() == file.sha256,
+        "known_contents": file.sha256 and hashlib.sha256(content).hexdigest() == file.sha256,
     }
 
 
-def _parse(file: File, content: bytes) -> pd.DataFrame:
-    if file.name.endswith(".arff"):
-        records, _ = arff.loadarff(io.StringIO(content.decode()))
-        return pd.DataFrame(records)
-    names = {} if file.header else {"header": None, "names": file.columns}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
-        return pd.read_csv(
-            io.BytesIO(content),
-            sep=file.separator,
-            index_col=False,
-            keep_default_na=False,  # an empty cell must not pass for a number
-            dtype=dict.fromkeys(file.text, str),
-            low_memory=False,
-            **names,
-        )
+def _parser(file: File) -> Callable[[bytes], pd.DataFrame]:
+    def parse_csv(content: bytes) -> pd.DataFrame:
+        names = {} if file.header else {"header": None, "names": file.columns}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
+            return pd.read_csv(
+                io.BytesIO(content),
+                sep=file.separator,
+                index_col=False,
+                keep_default_na=False,  # an empty cell must not pass for a number
+                dtype=dict.fromkeys(file.text, str),
+                low_memory=False,
+                **names,
+            )
+
+    return parse_csv
 
 
-def _checked(frame: pd.DataFrame, file: File, path: Path) -> pd.DataFrame:
-    first_line = 2 if file.header else 1
+def parse_arff(content: bytes) -> pd.DataFrame:
+    return pd.DataFrame(arff.loadarff(io.StringIO(content.decode()))[0])
+
+
+def parse_images(content: bytes) -> pd.DataFrame:
+    """An .npz of X (n, pixels) and y (n,), as ``OpenML`` writes it, as one frame of bytes."""
+    try:
+        with np.load(io.BytesIO(content)) as arrays:
+            table = np.column_stack([arrays["X"], arrays["y"]])
+    except zipfile.BadZipFile as error:
+        raise ValueError(error) from error
+    return pd.DataFrame(table, columns=pixel_columns(table.shape[1] - 1))
+
+
+def pixel_columns(pixels: int) -> list[str]:
+    return [*(f"pixel{i}" for i in range(pixels)), "label"]
+
+
+def _check_cells(frame: pd.DataFrame, file: File, path: Path) -> None:
+    """Make numbers float64, unless they are integers already, and refuse what is none."""
     for column in file.columns:
         cells = frame[column]
         if column in file.text:
-            bad = cells.isna() | (cells == "")
-            wanted = "text"
+            bad, wanted = cells.isna() | (cells == ""), "text"
+        elif pd.api.types.is_integer_dtype(cells):
+            continue
         else:
             frame[column] = pd.to_numeric(cells, errors="coerce").astype(np.float64)
-            bad = ~np.isfinite(frame[column])
-            wanted = "a number"
+            bad, wanted = ~np.isfinite(frame[column]), "a number"
         if bad.any():
             row = int(bad.to_numpy().argmax())
-            where = f"row {row}" if file.name.endswith(".arff") else f"line {row + first_line}"
+            where = f"line {row + 1 + file.header}" if file.parse is None else f"row {row}"
             raise UserError(f"{path}, {where}, column {column!r}: '{cells[row]}' is not {wanted}")
-    return frame

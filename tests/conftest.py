@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data_utils import Split, load, make_split
+from data_utils import load
+from splits import Split, make_split
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from conftest import ROOT, split_of
 
-from data_utils import SHIPPED, UserError, load, make_split
+from data_utils import SHIPPED, load
+from sources import UserError
+from splits import make_split
 
 SHIPPED_NAMES = ["bank", "electric", "wine", "waveform", "mnist"]
 

@@ -8,9 +8,9 @@ import torch
 from conftest import split_of
 
 import experiment
-from data_utils import UserError
 from experiment import Settings, run, run_all
 from models import LogisticRegression
+from sources import UserError
 from strategies import STRATEGIES, Picks
 
 SETTINGS = Settings(rounds=3, budget=5, l2=1.0, intercept=True, hessian="labeled")

