@@ -4,26 +4,35 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
+IMAGE := $(VENV)/installed-image
 
-.PHONY: run test clean
+# Some systems ship Python without ensurepip: there the system's pip fills the environment.
+PIP := if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
+	then set -- $(VENV)/bin/python -m pip; \
+	else set -- $(PYTHON) -m pip --python $(VENV)/bin/python; fi; "$$@" install
+
+.PHONY: run image test clean
 
 run: $(INSTALLED)
 	$(VENV)/bin/python main_binary.py --dataset bank --diabetes n
 
-test: $(INSTALLED)
+image: $(IMAGE)
+
+test: $(INSTALLED) $(IMAGE)
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m pytest
 
-# The stamp appears only once everything is installed, so a broken installation starts again.
-# Some systems ship Python without ensurepip: there the system's pip fills the environment.
+# The stamps appear only once everything is installed, so a broken installation starts again.
 $(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "Python 3.10 or newer is needed: PYTHON=python3.12 make run"; exit 2; }
 	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || \
 		$(PYTHON) -m venv --clear --without-pip $(VENV)
-	@if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
-		then $(VENV)/bin/python -m pip install -r requirements.txt; \
-		else $(PYTHON) -m pip --python $(VENV)/bin/python install -r requirements.txt; fi
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(IMAGE): requirements-image.txt $(INSTALLED)
+	@$(PIP) --no-deps -r requirements-image.txt
 	@touch $@
 
 clean:

@@ -392,7 +392,7 @@ def open_table(kind: str, options: Options, say):
     if options.features == "efficientnet":
         if not table.dataset.image:
             raise UserError(f"--features efficientnet is for images, {options.dataset} has none")
-        encoded = features.encode(table.data, table.dataset.image, options.device)
+        encoded = features.encode(table.data, table.dataset.image, options.device, options.quiet)
         table = replace(table, data=encoded)
     return table
 

@@ -31,6 +31,7 @@ from sources import (
     choose,
     existing,
     parse_arff,
+    parse_cifar,
     parse_images,
     pixel_columns,
     read_file,
@@ -185,6 +186,9 @@ MNIST_5K = File(
     header=False,
 )
 MNIST = File("mnist_784.npz", rows=70_000, columns=pixel_columns(784), parse=parse_images)
+CIFAR10_TAR = File(
+    "cifar-10-binary.tar.gz", rows=60_000, columns=pixel_columns(3072), parse=parse_cifar
+)
 CIFAR10 = File("cifar_10.npz", rows=60_000, columns=pixel_columns(3072), parse=parse_images)
 
 _ENTRIES = (
@@ -261,7 +265,10 @@ _ENTRIES = (
     ),
     Dataset(
         "cifar10", "CIFAR-10", classes=10, source="OpenML 40927", licence="unknown",
-        versions=[Version([CIFAR10], numbers_only("label", scale=255.0), OpenML(40_927))],
+        versions=[
+            Version([CIFAR10_TAR], numbers_only("label", scale=255.0)),
+            Version([CIFAR10], numbers_only("label", scale=255.0), OpenML(40_927)),
+        ],
         image=(3, 32, 32), paper_parts=wine_parts,
     ),
     Dataset(

@@ -79,10 +79,13 @@ def archive() -> str:
 
 @dataclass(frozen=True)
 class Uci:
-    """Data set ``id`` by the archive's own client: the feature columns and ``target``, as a CSV."""
+    """Data set ``id`` by the archive's own client: the features and the target, as a CSV.
+
+    target : its column, where there are several.
+    """
 
     id: int
-    target: str
+    target: str | None = None
     limit: float = 60.0  # seconds for one try
 
     @property
@@ -93,9 +96,10 @@ class Uci:
         client = importlib.import_module("ucimlrepo.fetch")
         client.API_BASE_URL = f"{archive()}/api/dataset"
         data = client.fetch_ucirepo(id=self.id).data
+        (target,) = [self.target] if self.target else data.targets.columns
         frame = data.features.drop(columns=data.targets.columns, errors="ignore")
         frame.columns = [f"x{i}" for i in range(1, frame.shape[1] + 1)]
-        frame.assign(label=data.original[self.target]).to_csv(folder / names[0], index=False)
+        frame.assign(label=data.original[target]).to_csv(folder / names[0], index=False)
 
 
 @dataclass(frozen=True)
@@ -261,12 +265,12 @@ def _size(folder: Path) -> int:
 
 def _child(way, names: Sequence[str], work: Path) -> None:
     socket.setdefaulttimeout(IDLE_LIMIT)
-    with open(os.devnull, "w") as sys.stderr:
-        try:
-            way.fetch(work, names)
-        except Exception as error:
-            text = " ".join(f"{type(error).__name__}: {error}".split())
-            (work / "error").write_text(text[:300])
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115, warnings of libraries; open to the end
+    try:
+        way.fetch(work, names)
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        (work / "error").write_text(text[:300])
 
 
 def _open(url: str):

@@ -8,6 +8,7 @@ import difflib
 import gzip
 import hashlib
 import io
+import tarfile
 import warnings
 import zipfile
 import zlib
@@ -75,7 +76,7 @@ def read_file(file: File, path: Path) -> tuple[pd.DataFrame, dict]:
         stored = path.read_bytes()
         content = gzip.decompress(stored) if path.suffix == ".gz" else stored
         frame = (file.parse or _parser(file))(content)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise UserError(f"{path} cannot be read, get it again: {error}") from error
     except (ValueError, LookupError, StopIteration, NotImplementedError, Warning) as error:
         reason = " ".join(str(error).split()) or "no table in it"
@@ -130,6 +131,15 @@ def parse_images(content: bytes) -> pd.DataFrame:
     except zipfile.BadZipFile as error:
         raise ValueError(error) from error
     return pd.DataFrame(table, columns=pixel_columns(table.shape[1] - 1))
+
+
+def parse_cifar(content: bytes) -> pd.DataFrame:
+    """The tar of cifar-10-binary: six batches of rows, each a label and its pixels, as bytes."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as bundle:
+        batches = sorted(n for n in bundle.getnames() if "_batch" in n and n.endswith(".bin"))
+        rows = b"".join(bundle.extractfile(name).read() for name in batches)
+    table = np.frombuffer(rows, np.uint8).reshape(-1, 3073)
+    return pd.DataFrame(np.roll(table, -1, axis=1), columns=pixel_columns(3072))
 
 
 def pixel_columns(pixels: int) -> list[str]:

@@ -177,8 +177,12 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
     assert main(kind, ["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines if line.startswith("  ")]
-    assert names[:6] == ["bank", "electric", "diabetes", "wine", "waveform", "mnist"]
-    assert names[6:] == list(STRATEGIES)
+    paper = "electric bank diabetes celeba musk wine waveform cifar10 mnist".split()
+    assert names == [*paper, "breast_cancer", "digits", *STRATEGIES]
+    states = {line.split()[0]: line.split()[2] for line in lines if line.startswith("  ")}
+    assert {states[name] for name in ("electric", "bank", "wine", "waveform", "mnist")} == {"here:"}
+    assert states["celeba"] == "--data-dir"
+    assert states["musk"] in ("network", "cached:")
 
 
 @pytest.mark.parametrize(
@@ -206,6 +210,14 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
         ("binary", "--protocol loose", "invalid choice: 'loose'"),
         ("binary", "--hessian test", "invalid choice: 'test'"),
         ("binary", "--no-such-option", "unrecognized arguments: --no-such-option"),
+        ("binary", "--source shipped --data-dir .", "exclude each other"),
+        ("binary", "--source moon", "invalid choice: 'moon'"),
+        ("binary", "--features pca", "'pca' is neither efficientnet nor pca:N"),
+        ("binary", "--features pca:100", "at most 48 components"),
+        ("binary", "--features efficientnet", "is for images, bank has none"),
+        ("binary", "--target y", "--target is for celeba and for your own tables"),
+        ("binary", "--dataset no/such.csv --target y", "no/such.csv does not exist"),
+        ("binary", "--dataset README.md --target y", "should end in .csv, .tsv or .parquet"),
         ("binary", "--data-dir /no/such/folder", "--data-dir /no/such/folder is not a folder"),
     ],
 )
@@ -230,7 +242,7 @@ def test_a_data_file_cut_short_ends_in_one_line(shared_data, tmp_path, capsys):
 
 def test_missing_diabetes_says_which_file_to_put_where(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("data_utils.SHIPPED", tmp_path)
-    assert main("binary", ["--diabetes", "y"]) == 2
+    assert main("binary", ["--diabetes", "y", "--source", "shipped"]) == 2
     assert "put messidor_features.arff" in error_of(capsys)
 
 

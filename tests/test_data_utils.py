@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, split_of
 
-from data_utils import SHIPPED, load
+from data_utils import DATASETS, SCRIPTS, SHIPPED, load
 from sources import UserError
 from splits import make_split
 
@@ -105,6 +105,16 @@ def test_waveform_is_its_generators_and_agrees_with_uci(shared_data):
         error = np.sqrt(ours.var(0) / len(ours) + theirs.var(0) / len(theirs))
         assert (abs(ours.mean(0) - theirs.mean(0)) < 4 * error).all()
         assert (abs(ours.std(0) / theirs.std(0) - 1) < 0.1).all()
+
+
+def test_readme_lists_the_registry():
+    readme = (ROOT / "README.md").read_text()
+    rows = [line for line in readme.splitlines() if line.count("|") == 5 and "`main_" in line]
+    assert rows == [
+        f"| {d.name} | `{SCRIPTS[d.kind]}` | {d.title}, {d.classes} classes "
+        f"| {d.source}, {d.licence} |"
+        for d in DATASETS.values()
+    ]
 
 
 # --- splits --------------------------------------------------------------------------------------
@@ -243,8 +253,8 @@ def test_a_known_table_with_other_line_ends_is_read_and_noted(shared_data, tmp_p
 
 def test_a_missing_set_says_which_file_to_put_where(monkeypatch, tmp_path):
     monkeypatch.setattr("data_utils.SHIPPED", tmp_path)  # someone may have put it into datasets/
-    with pytest.raises(UserError, match=r"put messidor_features.arff .* into .*/diabetes, or"):
-        load("diabetes")
+    with pytest.raises(UserError, match=r"put messidor_features.arff .* into .*/diabetes or"):
+        load("diabetes", source="shipped")
 
 
 def test_an_unknown_set_is_answered_with_the_nearest_name():
