@@ -54,7 +54,7 @@ def numbers_only(target: str, scale: float = 1.0, drop: Sequence[str] = (), labe
         y = frame[target].to_numpy()
         if labels is int and (y % 1).any():
             raise UserError(f"the label {target!r} should be a whole number, not {y[y % 1 > 0][0]}")
-        X = frame.drop(columns=[target, *drop]).to_numpy(np.float64)
+        X = np.array(frame.drop(columns=[target, *drop]), dtype=np.float64)
         if scale != 1.0:
             X /= scale  # in place: CIFAR-10 is 1.5 GB
         return Prepared(X, y.astype(labels), np.arange(len(frame)))
