@@ -316,5 +316,5 @@ def test_seed_lists(text, seeds):
 
 @pytest.mark.parametrize("given", ["isal,random", "isal random", "isal, random,isal"])
 def test_methods_are_separated_by_commas_or_spaces(given):
-    options, _ = parse("binary", ["--methods", *given.split(), "--rounds", "1"])
+    options, _ = parse("main_binary.py", ["--methods", *given.split(), "--rounds", "1"])
     assert options.methods == ("isal", "random")
