@@ -9,6 +9,7 @@ from pathlib import Path
 from platform import python_version
 from time import perf_counter
 
+import pandas as pd
 import torch
 from tqdm import tqdm
 
@@ -67,8 +68,7 @@ def run(kind: str, options: Options, given: dict) -> None:
     seconds = perf_counter() - start
 
     curves = report.curves_frame(records, table.dataset.name, options.protocol)
-    sizes = {part: len(getattr(split, part)) for part in ("labeled", "pool", "validation", "test")}
-    parts = ", ".join(f"{part} {size:,}" for part, size in sizes.items())
+    parts = ", ".join(f"{part} {size:,}" for part, size in sizes_of(split).items())
     say(f"{parts}; {split.X.shape[1]} features, {table.dataset.classes} classes")
     say(f"always answering the most frequent class: {100 * majority(split):.1f} % on the test set")
     setting = describe(options, explicit)
@@ -78,23 +78,7 @@ def run(kind: str, options: Options, given: dict) -> None:
     print(report.table(curves, f"{source}: test accuracy in %", names))
     own = {name for name, strategy in STRATEGIES.items() if strategy.labels == "own"}
     picture = report.picture(curves, f"{source}\n{setting}", names, own) if options.plot else None
-    manifest = {
-        "options": {key: plain(value) for key, value in asdict(options).items()},
-        "overrides": explicit,
-        "data": {
-            "place": table.place,
-            "files": table.files,
-            "rows": len(split.y),
-            "dropped": [{"rows": count, "why": why} for count, why in table.data.dropped],
-            "notes": table.data.notes,
-            "features": split.X.shape[1],
-            "classes": table.dataset.classes,
-        },
-        "split": sizes,
-        "compute_seconds": seconds,
-        "method_seconds": curves.groupby("method", sort=False)["seconds"].sum().to_dict(),
-        "versions": {"python": python_version()} | {name: version(name) for name in RECORDED},
-    }
+    manifest = describe_run(options, explicit, table, split, curves) | {"compute_seconds": seconds}
     report.write(
         folder,
         {
@@ -106,6 +90,32 @@ def run(kind: str, options: Options, given: dict) -> None:
     )
     say("gain: last round less round 0; mean: over all rounds; bought: true labels; *: best value")
     say(f"{seconds:.2f} s of compute; curves.csv, picks.csv, run.json in {folder}")
+
+
+def describe_run(
+    options: Options, explicit: dict, table: Table, split: Split, curves: pd.DataFrame
+) -> dict:
+    """What run.json says: enough to do the same again."""
+    return {
+        "options": {key: plain(value) for key, value in asdict(options).items()},
+        "overrides": explicit,
+        "data": {
+            "place": table.place,
+            "files": table.files,
+            "rows": len(split.y),
+            "dropped": [{"rows": count, "why": why} for count, why in table.data.dropped],
+            "notes": table.data.notes,
+            "features": split.X.shape[1],
+            "classes": table.dataset.classes,
+        },
+        "split": sizes_of(split),
+        "versions": {"python": python_version()} | {name: version(name) for name in RECORDED},
+        "method_seconds": curves.groupby("method", sort=False)["seconds"].sum().to_dict(),
+    }
+
+
+def sizes_of(split: Split) -> dict[str, int]:
+    return {part: len(getattr(split, part)) for part in ("labeled", "pool", "validation", "test")}
 
 
 def settle(kind: str, options: Options, given: dict) -> tuple[Options, dict]:

@@ -180,16 +180,16 @@ def fetch(way: Uci | UciZip | OpenML, files: Sequence[File], folder: Path, quiet
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "openml").is_dir():  # scikit-learn's own cache may do without a network
-            problem = unreachable(way.address) and unreachable(way.address)
-            if problem:
-                raise Unreachable(problem)
+        out_of_reach = unreachable(way.address) and unreachable(way.address)
+        # scikit-learn may have all it needs in a cache of its own
+        if out_of_reach and not (folder / "openml").is_dir():
+            raise Unreachable(out_of_reach)
         with FileLock(folder / "lock", timeout=way.limit):
             if cached(folder, files):  # another run was faster
                 return
             for left in folder.glob("fetch-*"):  # by a run that was killed
                 shutil.rmtree(left, ignore_errors=True)
-            for attempt in range(TRIES):
+            for attempt in range(1 if out_of_reach else TRIES):
                 if attempt:
                     time.sleep(PAUSE * 2 ** (attempt - 1))
                 problem = _try(way, files, folder, quiet)
@@ -297,9 +297,8 @@ def unreachable(address: str) -> str | None:
         except OSError as error:
             answer[0] = str(error)
 
-    thread = threading.Thread(
-        target=probe, daemon=True
-    )  # looking up a name has no limit of its own
+    # in a thread, because looking up a name has no limit of its own
+    thread = threading.Thread(target=probe, daemon=True)
     thread.start()
     thread.join(PROBE_LIMIT + 0.2)
     return answer[0]
