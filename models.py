@@ -120,6 +120,23 @@ class Hessian:
             raise ValueError(f"unknown solver {solver!r}: choose auto, cholesky or cg")
         if solver == "cg" or (solver == "auto" and G.numel() > DENSE_PARAMETERS):
             return self._conjugate_gradients(G, tol)
+        return torch.cholesky_solve(G.reshape(-1, 1), self._factor()).reshape(G.shape)
+
+    def inverse(self) -> torch.Tensor:
+        """H⁻¹ itself, (U·width, U·width).
+
+        Raises ValueError above ``DENSE_PARAMETERS`` parameters, its subclass LinAlgError where H is
+        not positive definite.
+        """
+        size = self.units * self.width
+        if size > DENSE_PARAMETERS:
+            raise ValueError(
+                f"the inverse of a Hessian of {size:,} parameters is too large, at most "
+                f"{DENSE_PARAMETERS:,}: use fewer features"
+            )
+        return torch.cholesky_inverse(self._factor())
+
+    def _factor(self) -> torch.Tensor:
         H = self.dense()
         if self._gauge_free:
             intercepts = torch.arange(self.units) * self.width + self.width - 1
@@ -127,7 +144,7 @@ class Hessian:
         factor, failed = torch.linalg.cholesky_ex(H)
         if failed:
             raise np.linalg.LinAlgError("the Hessian is singular: a larger l2 makes it invertible")
-        return torch.cholesky_solve(G.reshape(-1, 1), factor).reshape(G.shape)
+        return factor
 
     def _conjugate_gradients(self, G: torch.Tensor, tol: float) -> torch.Tensor:
         target = tol * torch.linalg.vector_norm(G)

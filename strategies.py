@@ -7,17 +7,19 @@ those of the paper's figures (arXiv 2405.17627, section 4).
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from modAL.models import ActiveLearner
 from modAL.uncertainty import entropy_sampling, margin_sampling, uncertainty_sampling
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
 
-from influence import benefit, class_numbers
-from models import LogisticRegression
+from influence import Influence, benefit, class_numbers
+from models import DENSE_PARAMETERS, LogisticRegression, as_tensor
 
 Generator = np.random.Generator | np.random.RandomState
 
@@ -46,10 +48,15 @@ class Query:
     hessian: str
     rng: Generator
 
+    def influence(self, model=None, X_labeled: np.ndarray | None = None) -> Influence:
+        """Benefits on this round's data, or with a later model and labeled set."""
+        rows = self.X_labeled if X_labeled is None else X_labeled
+        X_hessian = self.X_pool if self.hessian == "pool" else rows
+        return Influence(model or self.model, X_hessian, self.X_validation, self.y_validation)
+
     def benefit(self) -> np.ndarray:
-        """Benefit of every pool row under every label: (n, K), see influence.py."""
-        X_hessian = self.X_pool if self.hessian == "pool" else self.X_labeled
-        return benefit(self.model, X_hessian, self.X_validation, self.y_validation, self.X_pool)
+        """Benefit of every pool row under every label: (n, K)."""
+        return self.influence().first(as_tensor(self.X_pool, self.model.device)).cpu().numpy()
 
 
 class Picks(NamedTuple):
@@ -158,6 +165,94 @@ def isal(query: Query) -> Picks:
     "salutary", "Salutary", "largest benefit under the best label, and that label", labels="own"
 )
 def salutary(query: Query) -> Picks:
-    scores = query.benefit()
+    return _best_at_once(query, weighted=False)
+
+
+@strategy(
+    "salutary_expected",
+    "Salutary expected",
+    "the same, each benefit weighted by the model's p(c|x)",
+    labels="own",
+)
+def salutary_expected(query: Query) -> Picks:
+    return _best_at_once(query, weighted=True)
+
+
+@strategy(
+    "salutary_greedy",
+    "Salutary greedy",
+    "one row at a time, the model refitted and the pool scored again after each",
+    labels="own",
+)
+def salutary_greedy(query: Query) -> Picks:
+    return _best_in_turn(query, step="first", weighted=False)
+
+
+@strategy(
+    "salutary_plus",
+    "Salutary plus",
+    "one row at a time, by finite-step benefit weighted by the model's p(c|x)",
+    labels="own",
+)
+def salutary_plus(query: Query) -> Picks:
+    return _best_in_turn(query, step="finite", weighted=True)
+
+
+# So many of the best candidates by first order get the finite step. With more than two classes the
+# pick lay within the first 55 of 2,000 on wine, digits and waveform.
+SHORT_LIST = 100
+
+
+def score(
+    influence: Influence, X: torch.Tensor, *, step: str, weighted: bool, taken: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The one scoring function of the salutary strategies: candidate rows (m,), scores (m, K).
+
+    step : "first", all rows of X (n, D) are candidates; "finite", those that can be the best: the
+    SHORT_LIST first by first order and, for one unit, where the finite step only takes away from a
+    benefit, all whose first-order score is above the best of these. weighted : each benefit times
+    p(c|x). taken (n,) : rows that cannot be picked.
+    """
+    weights = influence.class_probabilities(X) if weighted else X.new_ones(1, 1).expand(len(X), 1)
+    scores = (influence.first(X) * weights).masked_fill(taken[:, None], -torch.inf)
+    rows = torch.arange(len(X), device=X.device)
+    if step == "first" or influence.gradient.numel() > DENSE_PARAMETERS:
+        return rows, scores
+    bound = scores.max(1).values
+    near = torch.zeros_like(taken)
+    near[bound.topk(min(SHORT_LIST, int((~taken).sum()))).indices] = True
+    if len(influence.gradient) == 1:
+        best = (influence.finite(X[near]) * weights[near]).max()
+        near |= bound > best
+    return rows[near], influence.finite(X[near]) * weights[near]
+
+
+def _best_at_once(query: Query, *, weighted: bool) -> Picks:
+    """The ``budget`` rows that score highest, as if each came alone (the paper's rule)."""
+    X = as_tensor(query.X_pool, query.model.device)
+    taken = torch.zeros(len(X), dtype=torch.bool, device=X.device)
+    _, scores = score(query.influence(), X, step="first", weighted=weighted, taken=taken)
+    scores = scores.cpu().numpy()
     rows = highest(scores.max(1), query.budget)
     return Picks(rows, query.model.classes_[scores[rows].argmax(1)], scores[rows].max(1))
+
+
+def _best_in_turn(query: Query, *, step: str, weighted: bool) -> Picks:
+    """``budget`` times the row that scores highest, each after a refit on all before it."""
+    X = as_tensor(query.X_pool, query.model.device)
+    taken = torch.zeros(len(X), dtype=torch.bool, device=X.device)
+    model = deepcopy(query.model).set_params(solver="newton", warm_start=True)
+    X_labeled, y_labeled = query.X_labeled, query.y_labeled
+    picks = []
+    for _ in range(query.budget):
+        influence = query.influence(model, X_labeled)
+        rows, scores = score(influence, X, step=step, weighted=weighted, taken=taken)
+        best = int(scores.max(1).values.argmax())
+        row, label = int(rows[best]), model.classes_[int(scores[best].argmax())]
+        picks.append((row, label, float(scores[best].max())))
+        taken[row] = True
+        X_labeled = np.vstack([X_labeled, query.X_pool[row]])
+        y_labeled = np.append(y_labeled, label)
+        model.fit(X_labeled, y_labeled)
+    rows, labels, scores = zip(*picks, strict=True)
+    return Picks(np.array(rows), np.array(labels), np.array(scores))

@@ -12,8 +12,10 @@ from sklearn.linear_model import LogisticRegression as Reference
 from sklearn.metrics import log_loss
 
 import influence
+from data_utils import load
 from influence import benefit
 from models import LogisticRegression
+from splits import make_split
 
 CASES = [
     (name, fit_intercept, softmax)
@@ -156,6 +158,7 @@ def test_memory_never_holds_a_gradient_per_row_and_class():
 import resource, numpy as np
 from influence import benefit
 from models import LogisticRegression
+from splits import make_split
 rng = np.random.default_rng(0)
 X, y = rng.standard_normal((300_000, 20)), rng.integers(10, size=300_000)
 model = LogisticRegression().fit(X[:1000], y[:1000])
@@ -168,3 +171,91 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert float(done.stdout) < 300
+
+
+# --- the finite step -----------------------------------------------------------------------------
+
+
+def best_sixty(split, l2, fit_intercept):
+    """The 60 pool rows of highest first-order benefit: both estimates, and what refitting gives."""
+    X, y = split.X[split.labeled], split.y[split.labeled]
+    X_validation, y_validation = split.X[split.validation], split.y[split.validation]
+    model = LogisticRegression(l2, fit_intercept).fit(X, y)
+    given = X, X_validation, y_validation
+    first = benefit(model, *given, split.X[split.pool])
+    rows = np.argsort(-first.max(1))[:60]
+    codes = first[rows].argmax(1)
+    finite = benefit(model, *given, split.X[split.pool[rows]], step="finite")
+
+    def validation_loss(X, y):
+        reference = Reference(
+            C=1 / l2, fit_intercept=fit_intercept, solver="newton-cg", tol=1e-9, max_iter=1000
+        ).fit(X, y)
+        P = reference.predict_proba(X_validation)
+        return log_loss(y_validation, P, normalize=False, labels=reference.classes_)
+
+    before = validation_loss(X, y)
+    real = [
+        before - validation_loss(np.vstack([X, x]), np.append(y, model.classes_[code]))
+        for x, code in zip(split.X[split.pool[rows]], codes, strict=True)
+    ]
+    take = np.arange(60)
+    return first[rows, codes], finite[take, codes], np.array(real)
+
+
+@pytest.mark.parametrize("name", ["bank", "wine", "waveform"])
+def test_finite_step_is_right_for_the_best_rows(name):
+    """l2 = 50, no intercept: the rows that the paper picks, where its own estimate is worst."""
+    first, finite, real = best_sixty(split_of(name), 50.0, False)
+    assert spearmanr(finite, real).statistic > 0.98
+    assert abs(np.median(real / finite) - 1) < 0.05
+    assert spearmanr(finite, real).statistic > spearmanr(first, real).statistic
+    assert abs(np.median(real / finite) - 1) < abs(np.median(real / first) - 1)
+
+
+@pytest.mark.parametrize("name", ["bank", "wine", "waveform"])
+def test_finite_step_ranks_the_best_rows_in_the_strict_setting_too(name):
+    first, finite, real = best_sixty(split_of(name), 1.0, True)
+    assert spearmanr(finite, real).statistic > max(0.6, spearmanr(first, real).statistic)
+
+
+def test_finite_step_on_the_papers_bank(shared_data):
+    split = make_split(load("bank", shared_data), "paper", 300, 0)
+    _, finite, real = best_sixty(split, 50.0, False)
+    assert spearmanr(finite, real).statistic > 0.98
+    assert abs(np.median(real / finite) - 1) < 0.05
+    _, finite, real = best_sixty(split, 1.0, True)
+    assert spearmanr(finite, real).statistic > 0.6
+
+
+@pytest.mark.parametrize("name", ["bank", "wine"])
+def test_finite_step_becomes_first_order_for_small_rows(name):
+    """A row shrunk by 1e-4 hardly moves the model: both estimates agree, for every class."""
+    split, model = fitted(name, l2=50.0)
+    X_hessian, X_validation, y_validation, X_pool = arguments(split)
+    given = X_hessian, X_validation, y_validation, 1e-4 * X_pool
+    first, finite = benefit(model, *given), benefit(model, *given, step="finite")
+    assert abs(finite - first).max() < 1e-3 * abs(first).max()
+
+
+def test_finite_step_of_sigmoid_and_softmax_agree():
+    split, sigmoid = fitted("bank", fit_intercept=True, l2=5.0)
+    _, softmax = fitted("bank", fit_intercept=True, softmax=True, l2=10.0)
+    by = [benefit(model, *arguments(split), step="finite") for model in (sigmoid, softmax)]
+    np.testing.assert_allclose(*by, rtol=1e-5, atol=1e-7)
+
+
+def test_finite_step_in_chunks_is_the_same(monkeypatch):
+    split, model = fitted("wine")
+    whole = benefit(model, *arguments(split), step="finite")
+    monkeypatch.setattr(influence, "FINITE_ENTRIES", 2_000)
+    np.testing.assert_allclose(benefit(model, *arguments(split), step="finite"), whole, rtol=1e-9)
+
+
+def test_finite_step_refuses_what_it_cannot_do():
+    split, model = fitted("waveform")
+    with pytest.raises(ValueError, match="unknown step 'second'"):
+        benefit(model, *arguments(split), step="second")
+    split, model = fitted("mnist")
+    with pytest.raises(ValueError, match="7,840 parameters is too large"):
+        benefit(model, *arguments(split), step="finite")

@@ -112,3 +112,68 @@ def test_pred_infl_uses_the_first_labeled_rows_alone_and_the_tree_of_the_paper()
     # a full-grown tree answers with the influence of some labeled row
     assert all(min(abs(value - s) for s in own) < 1e-9 for value in picks.scores)
     assert (np.diff(picks.scores) >= 0).all()
+
+
+# --- beyond the paper ----------------------------------------------------------------------------
+
+
+def one_at_a_time(query, step, weighted):
+    """The greedy rule by brute force: a cold fit and every row scored, for each single pick."""
+    X, y = query.X_labeled, query.y_labeled
+    left = list(range(len(query.X_pool)))
+    picks = []
+    for _ in range(query.budget):
+        model = LogisticRegression(query.model.l2, query.model.fit_intercept).fit(X, y)
+        X_hessian = query.X_pool if query.hessian == "pool" else X
+        pool = query.X_pool[left]
+        scores = benefit(model, X_hessian, query.X_validation, query.y_validation, pool, step=step)
+        if weighted:
+            scores = scores * model.predict_proba(pool)
+        i, c = np.unravel_index(scores.argmax(), scores.shape)
+        row, label = left.pop(i), model.classes_[c]
+        picks.append((row, label))
+        X, y = np.vstack([X, query.X_pool[row]]), np.append(y, label)
+    return picks
+
+
+@pytest.mark.parametrize("hessian", ["pool", "labeled"])
+@pytest.mark.parametrize(
+    ("method", "step", "weighted"),
+    [("salutary_greedy", "first", False), ("salutary_plus", "finite", True)],
+)
+@pytest.mark.parametrize("name", ["bank", "waveform"])
+def test_greedy_rules_equal_a_full_refit_after_every_pick(name, method, step, weighted, hessian):
+    """The short list, the bound and the warm start change no pick."""
+    picks = STRATEGIES[method].pick(query_of(name, hessian, budget=5, l2=1.0))
+    expected = one_at_a_time(query_of(name, hessian, budget=5, l2=1.0), step, weighted)
+    assert list(zip(picks.rows, picks.labels, strict=True)) == expected
+
+
+def test_for_two_classes_the_bound_makes_any_short_list_exact(monkeypatch):
+    monkeypatch.setattr("strategies.SHORT_LIST", 1)
+    picks = STRATEGIES["salutary_plus"].pick(query_of("bank", budget=5, l2=1.0))
+    expected = one_at_a_time(query_of("bank", budget=5, l2=1.0), "finite", True)
+    assert list(zip(picks.rows, picks.labels, strict=True)) == expected
+
+
+def test_expected_benefit_is_weighted_by_the_models_probability():
+    query = query_of("wine")
+    picks = STRATEGIES["salutary_expected"].pick(query)
+    scores = query.benefit() * query.model.predict_proba(query.X_pool)
+    rows = np.argsort(-scores.max(1), kind="stable")[:10]
+    assert picks.rows.tolist() == rows.tolist()
+    assert picks.labels.tolist() == query.model.classes_[scores[rows].argmax(1)].tolist()
+
+
+def test_the_first_greedy_pick_is_the_papers_first():
+    paper, greedy = (STRATEGIES[m].pick(query_of("bank")) for m in ("salutary", "salutary_greedy"))
+    assert (paper.rows[0], paper.labels[0]) == (greedy.rows[0], greedy.labels[0])
+    assert set(paper.rows) != set(greedy.rows)  # the rows after it are chosen in its light
+
+
+def test_a_strategy_leaves_the_models_and_arrays_it_is_shown_alone():
+    query = query_of("bank")
+    theta, labels = query.model.theta_.clone(), query.y_labeled.copy()
+    STRATEGIES["salutary_plus"].pick(query)
+    assert (query.model.theta_ == theta).all()
+    assert (query.y_labeled == labels).all()
