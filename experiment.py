@@ -11,6 +11,7 @@ from time import perf_counter
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+import baselines  # noqa: F401, registers its strategies
 import influence
 from models import LogisticRegression
 from sources import UserError

@@ -20,10 +20,10 @@ from data_utils import DATASETS, SCRIPTS, Dataset, Table, find, is_path, load
 from experiment import Settings, check, run_all
 from sources import UserError, choose
 from splits import Split, make_split
-from strategies import STRATEGIES
+from strategies import PAPER, STRATEGIES
 
 DEFAULT_DATASET = {"binary": "bank", "multi": "wine"}
-RECORDED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python")
+RECORDED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python", "scikit-activeml")
 
 
 def run(kind: str, options: Options, given: dict) -> None:
@@ -130,7 +130,7 @@ def settle(kind: str, options: Options, given: dict) -> tuple[Options, dict]:
         check_kind(kind, DATASETS[name], name)
     if options.source == "shipped" and options.data_dir:
         raise UserError("--source shipped and --data-dir exclude each other: give one of them")
-    methods = options.methods or tuple(STRATEGIES)
+    methods = options.methods or PAPER
     for method in methods:
         choose("strategy", method, list(STRATEGIES))
     protocol = PROTOCOLS[options.protocol]
@@ -222,7 +222,7 @@ def listing() -> str:
     lines.append("strategies")
     for name, strategy in STRATEGIES.items():
         labels = "true labels, bought" if strategy.labels == "true" else "no label bought"
-        lines.append(f"  {name:12} {strategy.title:12} {labels:20} {strategy.summary}")
+        lines.append(f"  {name:14} {strategy.title:14} {labels:20} {strategy.summary}")
     return "\n".join(lines)
 
 

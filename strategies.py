@@ -81,6 +81,9 @@ class Strategy:
     legacy_seed: int
 
 
+# The paper's figures, and the default of --methods; baselines.py registers more.
+PAPER = ("random", "entropy", "margin", "uncertainty", "pred_infl", "isal", "salutary")
+
 STRATEGIES: dict[str, Strategy] = {}
 
 
