@@ -8,7 +8,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from itertools import chain
@@ -28,17 +28,28 @@ class Misuse(Exception):
 
 def main(kind: str, argv: Sequence[str] | None = None) -> int:
     """Run the script for data sets of ``kind``, "binary" or "multi", and return its exit code."""
+
+    def act(options: Options, given: dict) -> None:
+        import job
+
+        job.run(kind, options, given)
+
+    return guarded(f"main_{kind}.py", Options, argv, act)
+
+
+def guarded(prog: str, options_class: type, argv: Sequence[str] | None, act: Callable) -> int:
+    """Read the options, do ``act(options, given)``, and turn what goes wrong into an exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without ± still gets a table
     try:
-        options, given = parse(f"main_{kind}.py", argv)
+        options, given = parse(prog, argv, options_class)
         with leaving_at_once():
-            import job  # two seconds: torch, scikit-learn, pandas and modAL
+            from job import UserError  # two seconds: torch, scikit-learn, pandas and modAL
         try:
-            job.run(kind, options, given)
+            act(options, given)
             sys.stdout.flush()
-        except job.UserError as error:
+        except UserError as error:
             raise Misuse(error) from error
     except Misuse as error:
         print(f"error: {error}", file=sys.stderr)
@@ -157,6 +168,7 @@ class Options:
         type=seed_list,
         flags=("--seed", "--seeds"),
     )
+    jobs: int = option(1, "processes, for several seeds (default: 1)", type=whole(1))
     protocol: str = option(
         "paper",
         "paper: l2 50, no intercept, Hessian over the pool, published splits; strict: "
@@ -211,18 +223,18 @@ class Parser(argparse.ArgumentParser):
         raise Misuse(f"{message} ({self.prog} --help lists the options)")
 
 
-def parse(prog: str, argv: Sequence[str] | None) -> tuple[Options, dict]:
-    """The options, and those of them that were given."""
+def parse(prog: str, argv: Sequence[str] | None, options_class: type = Options):
+    """The options as an ``options_class``, and a dict of those that were given."""
     parser = Parser(
         prog=prog,
         description="Salutary labeling beside active learning with true labels, round by round.",
         allow_abbrev=False,
     )
-    for item in fields(Options):
+    for item in fields(options_class):
         argument = dict(item.metadata)
         flags = argument.pop("flags", ("--" + item.name.replace("_", "-"),))
         parser.add_argument(*flags, dest=item.name, default=argparse.SUPPRESS, **argument)
     given = vars(parser.parse_args(argv))
     if "methods" in given:
         given["methods"] = tuple(dict.fromkeys(chain(*given["methods"])))
-    return Options(**given), given
+    return options_class(**given), given

@@ -4,16 +4,21 @@ The only place that holds pool labels. A strategy gets a ``Query`` without them 
 labels of its picks here, where each is counted, or gives its own.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 import baselines  # noqa: F401, registers its strategies
 import influence
 from models import LogisticRegression
+from report import write
 from sources import UserError
 from splits import Split
 from strategies import STRATEGIES, Picks, Query, Strategy
@@ -124,25 +129,58 @@ def run_all(
     seeds: Sequence[int],
     methods: Sequence[str],
     settings: Settings,
-    on_round: Callable[[], object] = lambda: None,
+    on_round: Callable[[int], object] = lambda rounds: None,
+    *,
+    jobs: int = 1,
+    store: Path | None = None,
 ) -> tuple[list[dict], list[dict]]:
     """Every method on the same split for each seed: the records of all curves and picks.
 
+    jobs : processes, a seed at a time each. store : a folder that keeps each finished run, so that
+    a call that was killed goes on where it stopped; the records are the same either way.
     Raises UserError where a fit or a solve fails in arithmetic, or as ``run`` does.
     """
+    step = on_round if jobs == 1 else lambda rounds: None  # a callback does not cross processes
+    tasks = (delayed(run_seed)(split_for, seed, methods, settings, step, store) for seed in seeds)
     curves, picks = [], []
+    for of_seed in Parallel(n_jobs=jobs, return_as="generator")(tasks):
+        if jobs > 1:
+            on_round(sum(len(curve) for curve, _ in of_seed))
+        for curve, picked in of_seed:
+            curves += curve
+            picks += picked
+    return curves, picks
+
+
+def run_seed(
+    split_for: Callable[[int], Split],
+    seed: int,
+    methods: Sequence[str],
+    settings: Settings,
+    on_round: Callable[[int], object],
+    store: Path | None,
+) -> list[tuple[list[dict], list[dict]]]:
+    """All methods on one seed's split: what ``run`` gives for each, from the store where it is."""
+    split = cache(split_for)  # made when first wanted, if at all
+    results = []
     # torch's threads do the heavy products; NumPy's own beside them would only fight for the cores.
     with threadpool_limits(1, user_api="blas"):
-        for seed in seeds:
-            split = split_for(seed)
-            for method in methods:
+        for method in methods:
+            kept = store / f"{method}-{seed}.json" if store else None
+            if kept and kept.is_file():
+                result = json.loads(kept.read_text())
+                on_round(len(result[0]))
+            else:
                 try:
-                    curve, picked = run(split, method, settings, seed, on_round)
+                    result = run(split(seed), method, settings, seed, lambda: on_round(1))
                 except np.linalg.LinAlgError as error:
                     raise UserError(f"{method}, seed {seed}: {error}") from error
-                curves += curve
-                picks += picked
-    return curves, picks
+                text = json.dumps(result, default=lambda number: number.item())
+                if kept:
+                    write(store, {kept.name: text.encode()})
+                result = json.loads(text)
+            results.append(result)
+    return results
 
 
 def generator(strategy: Strategy, settings: Settings, seed: int):

@@ -1,8 +1,12 @@
 """The job of both scripts: load a data set, run the methods on it, print the table, write files."""
 
+import hashlib
+import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +30,30 @@ DEFAULT_DATASET = {"binary": "bank", "multi": "wine"}
 RECORDED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python", "scikit-activeml")
 
 
+@dataclass(frozen=True)
+class Result:
+    """What one job computed: the settled options and those that override the protocol, the data,
+    the first seed's split, and the records."""
+
+    options: Options
+    explicit: dict
+    table: Table
+    split: Split
+    curves: pd.DataFrame
+    picks: pd.DataFrame
+    seconds: float
+    folder: Path
+    store: Path
+
+    @property
+    def source(self) -> str:
+        return f"{self.table.dataset.name} ({self.table.file_names}, {len(self.split.y):,} rows)"
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {name: strategy.title for name, strategy in STRATEGIES.items()}
+
+
 def run(kind: str, options: Options, given: dict) -> None:
     """Load, compare, print the table and write the results.
 
@@ -35,8 +63,32 @@ def run(kind: str, options: Options, given: dict) -> None:
     if options.list:
         print(listing())
         return
-    options, explicit = settle(kind, options, given)
     say = (lambda text: None) if options.quiet else print
+    result = compute(kind, options, given, say)
+    split, table = result.split, result.table
+    parts = ", ".join(f"{part} {size:,}" for part, size in sizes_of(split).items())
+    say(f"{parts}; {split.X.shape[1]} features, {table.dataset.classes} classes")
+    say(f"always answering the most frequent class: {100 * majority(split):.1f} % on the test set")
+    print(describe(result.options, result.explicit))
+    print(report.table(result.curves, f"{result.source}: test accuracy in %", result.names))
+    save(result)
+    forget(result)
+    say("gain: last round less round 0; mean: over all rounds; bought: true labels; *: best value")
+    say(f"{result.seconds:.2f} s of compute; curves.csv, picks.csv, run.json in {result.folder}")
+
+
+def compute(
+    kind: str,
+    options: Options,
+    given: dict,
+    say: Callable[[str], object] = lambda text: None,
+    on_round: Callable[[int], object] | None = None,
+) -> Result:
+    """Load the data and run every method on every seed; a killed run goes on where it stopped.
+
+    on_round : told of every round that is done, in place of a bar.
+    """
+    options, explicit = settle(kind, options, given)
     if options.diabetes == "y":
         say("--diabetes y: the diabetes data set, in place of --dataset")
     table = open_table(kind, options, say)
@@ -57,48 +109,80 @@ def run(kind: str, options: Options, given: dict) -> None:
         device=options.device,
         legacy_generator=options.protocol == "paper",
     )
-    rounds = len(options.methods) * len(options.seeds) * (options.rounds + 1)
     pca = int(options.features[4:]) if (options.features or "").startswith("pca:") else None
     split_for = partial(make_split, table, options.protocol, options.init, pca=pca)
     split = split_for(options.seeds[0])  # all have the same sizes
     check(split, settings)
+    store = folder / f"unfinished-{fingerprint(options, table)}"
+    report.open_folder(store)
+    rounds = len(options.methods) * len(options.seeds) * (options.rounds + 1)
     start = perf_counter()
-    with tqdm(total=rounds, unit="round", disable=options.quiet, leave=False) as bar:
-        records, picked = run_all(split_for, options.seeds, options.methods, settings, bar.update)
+    no_bar = options.quiet or on_round is not None
+    with empty_removed(store), tqdm(total=rounds, unit="round", disable=no_bar, leave=False) as bar:
+        records, picked = run_all(
+            split_for,
+            options.seeds,
+            options.methods,
+            settings,
+            on_round or bar.update,
+            jobs=options.jobs,
+            store=store,
+        )
     seconds = perf_counter() - start
-
     curves = report.curves_frame(records, table.dataset.name, options.protocol)
-    parts = ", ".join(f"{part} {size:,}" for part, size in sizes_of(split).items())
-    say(f"{parts}; {split.X.shape[1]} features, {table.dataset.classes} classes")
-    say(f"always answering the most frequent class: {100 * majority(split):.1f} % on the test set")
-    setting = describe(options, explicit)
-    source = f"{table.dataset.name} ({table.file_names}, {len(split.y):,} rows)"
-    names = {name: strategy.title for name, strategy in STRATEGIES.items()}
-    print(setting)
-    print(report.table(curves, f"{source}: test accuracy in %", names))
+    picks = report.picks_frame(picked)
+    return Result(options, explicit, table, split, curves, picks, seconds, folder, store)
+
+
+@contextmanager
+def empty_removed(folder: Path):
+    """Leave no empty folder behind, whatever happens."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it holds something
+            folder.rmdir()
+
+
+def save(result: Result) -> None:
+    """Write the files of a result, all or none."""
     own = {name for name, strategy in STRATEGIES.items() if strategy.labels == "own"}
-    picture = report.picture(curves, f"{source}\n{setting}", names, own) if options.plot else None
-    manifest = describe_run(options, explicit, table, split, curves) | {"compute_seconds": seconds}
+    title = f"{result.source}\n{describe(result.options, result.explicit)}"
+    picture = None
+    if result.options.plot:
+        picture = report.picture(result.curves, title, result.names, own)
+    manifest = describe_run(result) | {"compute_seconds": result.seconds}
     report.write(
-        folder,
+        result.folder,
         {
-            "curves.csv": report.as_csv(curves),
-            "picks.csv": report.as_csv(report.picks_frame(picked)),
+            "curves.csv": report.as_csv(result.curves),
+            "picks.csv": report.as_csv(result.picks),
             "run.json": report.as_json(manifest),
             "curves.png": picture,
         },
     )
-    say("gain: last round less round 0; mean: over all rounds; bought: true labels; *: best value")
-    say(f"{seconds:.2f} s of compute; curves.csv, picks.csv, run.json in {folder}")
 
 
-def describe_run(
-    options: Options, explicit: dict, table: Table, split: Split, curves: pd.DataFrame
-) -> dict:
+def forget(result: Result) -> None:
+    """Drop what only a second try would have needed."""
+    shutil.rmtree(result.store, ignore_errors=True)
+
+
+def fingerprint(options: Options, table: Table) -> str:
+    """A name for all that a finished run depends on: options, data and this program's own text."""
+    unimportant = {"jobs", "out", "plot", "quiet", "data_dir", "source", "seeds", "methods"}
+    chosen = {k: plain(v) for k, v in asdict(options).items() if k not in unimportant}
+    code = [path.read_text() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    everything = json.dumps([chosen, table.files, code], default=str)
+    return hashlib.sha256(everything.encode()).hexdigest()[:16]
+
+
+def describe_run(result: Result) -> dict:
     """What run.json says: enough to do the same again."""
+    table, split = result.table, result.split
     return {
-        "options": {key: plain(value) for key, value in asdict(options).items()},
-        "overrides": explicit,
+        "options": {key: plain(value) for key, value in asdict(result.options).items()},
+        "overrides": result.explicit,
         "data": {
             "place": table.place,
             "files": table.files,
@@ -110,7 +194,7 @@ def describe_run(
         },
         "split": sizes_of(split),
         "versions": {"python": python_version()} | {name: version(name) for name in RECORDED},
-        "method_seconds": curves.groupby("method", sort=False)["seconds"].sum().to_dict(),
+        "method_seconds": result.curves.groupby("method", sort=False)["seconds"].sum().to_dict(),
     }
 
 

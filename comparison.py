@@ -1,0 +1,235 @@
+"""The comparison behind compare.py: one job a data set, then tables, pictures and a report of all.
+
+What a data set computed is kept under its own folder; a comparison that was killed goes on there.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from prettytable import PrettyTable
+from tqdm import tqdm
+
+import job
+import report
+import stats
+from cli import Options
+from data_utils import DATASETS
+from sources import UserError, choose
+from strategies import PAPER, STRATEGIES
+
+MARK = {"better": " ▲", "worse": " ▼", "": ""}
+
+
+def run(options) -> None:
+    """Run every data set, print a table of each, and write the report of them all.
+
+    options : compare.Comparison. Raises UserError as job.run does.
+    """
+    report.open_folder(options.out)
+    plans = {token: plan(token, options) for token in options.datasets}
+    methods = options.methods or PAPER
+    rounds = len(plans) * len(methods) * len(options.seeds) * (options.rounds + 1)
+    results: dict[str, job.Result] = {}
+    with tqdm(total=rounds, unit="round", disable=options.quiet, leave=False) as bar:
+        for token, (kind, settings) in plans.items():
+            bar.set_description(token)
+            results[token] = job.compute(kind, settings, {}, on_round=bar.update)
+            job.save(results[token])
+    summaries = {token: stats.summary(result.curves) for token, result in results.items()}
+    for token, result in results.items():
+        print(title(result))
+        print(table_of(summaries[token]))
+    penalties = stats.penalties(result.curves for result in results.values())
+    report.write(
+        options.out,
+        {
+            "report.md": markdown(results, summaries, penalties).encode(),
+            "table.csv": report.as_csv(long_table(results, summaries)),
+            "table.tex": wide_table(results, summaries, " $\\pm$ ").to_latex().encode(),
+            "penalties.png": heat_map(penalties),
+        },
+    )
+    for result in results.values():
+        job.forget(result)
+    if not options.quiet:
+        print("▲, ▼: AULC significantly above, below that of the best other method, see report.md")
+        print(f"report.md, table.csv, table.tex and penalties.png in {options.out}")
+
+
+def plan(token: str, options) -> tuple[str, Options]:
+    """The script's kind and the job's options for one data set, given as name or name:features."""
+    name, _, made = token.partition(":")
+    choose("data set", name, list(DATASETS))
+    if sum(other.split(":")[0] == name for other in options.datasets) > 1:
+        raise UserError(f"--datasets names {name} twice: their results would share a folder")
+    known = {item.name for item in fields(Options)}
+    shared = {k: v for k, v in vars(options).items() if k in known}
+    own = {"dataset": name, "features": made or None, "quiet": True}
+    return DATASETS[name].kind, Options(**shared | own)
+
+
+def title(result: job.Result) -> str:
+    return f"{result.source}: {job.describe(result.options, result.explicit)}"
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def cells(summary: pd.DataFrame, pm: str) -> pd.DataFrame:
+    """Final accuracy and AULC as text, mean and deviation, with the verdict's mark; and p."""
+    return pd.DataFrame(
+        {
+            "final": [f"{m:.1f}{pm}{s:.1f}" for m, s in summary[["final", "final_sd"]].to_numpy()],
+            "AULC": [
+                f"{m:.2f}{pm}{s:.2f}{MARK[v]}"
+                for m, s, v in summary[["aulc", "aulc_sd", "verdict"]].itertuples(index=False)
+            ],
+            "p": ["" if np.isnan(p) else f"{p:.3f}" for p in summary["p"]],
+            "against": [STRATEGIES[a].title if a else "" for a in summary["against"]],
+        },
+        index=[STRATEGIES[m].title for m in summary.index],
+    )
+
+
+def table_of(summary: pd.DataFrame) -> str:
+    shown = PrettyTable(["method", "final", "AULC", "p", "against"], align="l")
+    for name, row in cells(summary, " ± ").iterrows():
+        shown.add_row([name, *row])
+    return shown.get_string()
+
+
+def wide_table(results: Mapping, summaries: Mapping, pm: str) -> pd.DataFrame:
+    """AULC of every method (rows) on every data set (columns), mean and deviation."""
+    columns = {
+        result.table.dataset.name: cells(summaries[token], pm)["AULC"].str.rstrip(" ▲▼")
+        for token, result in results.items()
+    }
+    return pd.DataFrame(columns)
+
+
+def long_table(results: Mapping, summaries: Mapping) -> pd.DataFrame:
+    """A row per data set and method, numbers as numbers."""
+    parts = [
+        summaries[token]
+        .rename_axis("method")
+        .reset_index()
+        .assign(
+            dataset=result.table.dataset.name,
+            protocol=result.options.protocol,
+            labels_bought=result.curves.groupby("method")["labels_bought"]
+            .max()
+            .reindex(summaries[token].index)
+            .to_numpy(),
+        )
+        for token, result in results.items()
+    ]
+    table = pd.concat(parts)
+    return table[["dataset", "protocol", *table.columns.drop(["dataset", "protocol"])]]
+
+
+# --- the report ----------------------------------------------------------------------------------
+
+
+def markdown(results: Mapping, summaries: Mapping, penalties: pd.DataFrame) -> str:
+    """The report as a person would want to read it."""
+    first = next(iter(results.values()))
+    lines = [
+        "# Comparison",
+        "",
+        f"{len(results)} data sets, {len(penalties)} methods, {len(first.options.seeds)} seeds; "
+        f"{job.describe(first.options, first.explicit)}. All methods see the same splits.",
+        "",
+        "AULC is the area under the learning curve, in % like accuracy. Each method's AULC is tested "
+        "against the best other method's on the same seeds (Wilcoxon signed-rank, Holm-corrected "
+        f"over the methods): ▲ significantly above it, ▼ below, at {stats.LEVEL}.",
+        "",
+        "## AULC",
+        "",
+        *markdown_table(
+            pd.DataFrame(
+                {
+                    result.table.dataset.name: cells(summaries[token], " ± ")["AULC"]
+                    for token, result in results.items()
+                }
+            )
+        ),
+        "",
+        "## Penalties",
+        "",
+        "How often the method of a row beats that of a column: each data set gives 1/R for each of "
+        "its R rounds in which a paired t-test says so. The last row is the mean of a column, what "
+        "a method suffers: less is better.",
+        "",
+        *markdown_table(named(penalties).round(2)),
+        "",
+        "![penalty matrix](penalties.png)",
+        "",
+        "## The labels that salutary methods give",
+        "",
+        "The share that differs from the truth, over all rounds and seeds:",
+        "",
+        *markdown_table(wrong_labels(results)),
+        "",
+    ]
+    for token, result in results.items():
+        folder = result.folder.name
+        lines += [
+            f"## {result.table.dataset.title}",
+            "",
+            title(result) + ".",
+            f"Always answering the most frequent class: {100 * job.majority(result.split):.1f} % "
+            "on the first seed's test set.",
+            "",
+            *markdown_table(cells(summaries[token], " ± ")),
+            "",
+            f"![curves of {result.table.dataset.name}]({folder}/curves.png)",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def markdown_table(frame: pd.DataFrame) -> list[str]:
+    rows = [["", *frame.columns], ["---"] * (frame.shape[1] + 1), *frame.reset_index().to_numpy()]
+    return ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+
+
+def named(penalties: pd.DataFrame) -> pd.DataFrame:
+    """The penalty matrix with the methods' titles and the mean of each column below."""
+    titles = {method: STRATEGIES[method].title for method in penalties}
+    shown = penalties.rename(index=titles, columns=titles)
+    return pd.concat([shown, shown.mean().rename("mean").to_frame().T])
+
+
+def wrong_labels(results: Mapping) -> pd.DataFrame:
+    """Share of wrong labels in % of the methods that give their own: methods × data sets."""
+    columns = {}
+    for result in results.values():
+        own = result.picks[result.picks["method"].map(lambda m: STRATEGIES[m].labels == "own")]
+        wrong = (own["label"] != own["true_label"]).groupby(own["method"], sort=False).mean()
+        columns[result.table.dataset.name] = (100 * wrong).map("{:.0f} %".format)
+    return pd.DataFrame(columns).rename(index=lambda m: STRATEGIES[m].title)
+
+
+def heat_map(penalties: pd.DataFrame) -> bytes:
+    """The penalty matrix as a PNG, its column means below."""
+    shown = named(penalties)
+    size = 2.5 + 0.55 * len(penalties)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shown, cmap="Blues", vmin=0)
+    axes.set_xticks(range(len(shown.columns)), shown.columns, rotation=45, ha="right")
+    axes.set_yticks(range(len(shown)), shown.index)
+    dark = 0.6 * shown.to_numpy().max()
+    for (i, j), value in np.ndenumerate(shown.to_numpy()):
+        axes.text(
+            j, i, f"{value:.1f}", ha="center", va="center", color="w" if value > dark else "k"
+        )
+    axes.axhline(len(shown) - 1.5, color="k", lw=1)
+    axes.set(xlabel="is beaten", ylabel="beats")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
