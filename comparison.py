@@ -143,8 +143,8 @@ def markdown(results: Mapping, summaries: Mapping, penalties: pd.DataFrame) -> s
         f"{len(results)} data sets, {len(penalties)} methods, {len(first.options.seeds)} seeds; "
         f"{job.describe(first.options, first.explicit)}. All methods see the same splits.",
         "",
-        "AULC is the area under the learning curve, in % like accuracy. Each method's AULC is tested "
-        "against the best other method's on the same seeds (Wilcoxon signed-rank, Holm-corrected "
+        "AULC is the area under the learning curve, in % like accuracy. Each method's AULC is "
+        "tested against the best other method's on the same seeds (Wilcoxon signed-rank, Holm-corrected "
         f"over the methods): ▲ significantly above it, ▼ below, at {stats.LEVEL}.",
         "",
         "## AULC",

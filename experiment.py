@@ -157,8 +157,8 @@ def run_seed(
     seed: int,
     methods: Sequence[str],
     settings: Settings,
-    on_round: Callable[[int], object],
-    store: Path | None,
+    on_round: Callable[[int], object] = lambda rounds: None,
+    store: Path | None = None,
 ) -> list[tuple[list[dict], list[dict]]]:
     """All methods on one seed's split: what ``run`` gives for each, from the store where it is."""
     split = cache(split_for)  # made when first wanted, if at all
