@@ -23,6 +23,7 @@ from splits import Split, make_split
 from strategies import PAPER, STRATEGIES
 
 DEFAULT_DATASET = {"binary": "bank", "multi": "wine"}
+LABELS = {"true": "true labels, bought", "own": "no label bought", "reference": "reference"}
 RECORDED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python", "scikit-activeml")
 
 
@@ -88,7 +89,8 @@ def run(kind: str, options: Options, given: dict) -> None:
             "curves.png": picture,
         },
     )
-    say("gain: last round less round 0; mean: over all rounds; bought: true labels; *: best value")
+    say("gain: last round less round 0; mean: over all rounds; *: best value")
+    say("human labels: initial, at the start; bought, of picks; valid., if the method reads them")
     say(f"{seconds:.2f} s of compute; curves.csv, picks.csv, run.json in {folder}")
 
 
@@ -221,8 +223,8 @@ def listing() -> str:
         )
     lines.append("strategies")
     for name, strategy in STRATEGIES.items():
-        labels = "true labels, bought" if strategy.labels == "true" else "no label bought"
-        lines.append(f"  {name:14} {strategy.title:14} {labels:20} {strategy.summary}")
+        labels = LABELS[strategy.labels]
+        lines.append(f"  {name:23} {strategy.title:16} {labels:20} {strategy.summary}")
     return "\n".join(lines)
 
 
