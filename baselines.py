@@ -1,8 +1,9 @@
-"""Further strategies to compare with: six of active learning, and rivals that buy no label either.
+"""Further strategies to compare with: of active learning, rivals that buy no label, references.
 
 The first group buys true labels and comes from scikit-activeml, which does the picking; what is
 here hands it our rows, our fitted model and a seed. The second group is what salutary labeling has
 to beat to earn its name: the model's own predictions as labels, and its picks with true labels.
+The third picks nothing: what the validation labels, or all labels, give when they are trained on.
 """
 
 import warnings
@@ -13,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import resample
 
 from influence import class_numbers
+from splits import Split
 from strategies import Generator, Picks, Query, highest, isal, salutary, strategy
 
 with warnings.catch_warnings():
@@ -132,7 +134,13 @@ def bald(query: Query) -> Picks:
     return ask(query, asked, ensemble=committee(query), fit_ensemble=False)
 
 
-@strategy("pseudo", "Pseudo", "ISLA's rows with the predicted label (Lee 2013)", labels="own")
+@strategy(
+    "pseudo",
+    "Pseudo",
+    "ISLA's rows with the predicted label (Lee 2013)",
+    labels="own",
+    reads_validation=True,
+)
 def pseudo(query: Query) -> Picks:
     """Salutary labeling without its choice of label: the largest benefit under the prediction."""
     picks = isal(query)
@@ -153,8 +161,35 @@ def self_training(query: Query) -> Picks:
 
 
 @strategy(
-    "salutary_truth", "Salutary, true", "salutary's rows with their true labels", labels="true"
+    "salutary_truth",
+    "Salutary, true",
+    "salutary's rows with their true labels",
+    labels="true",
+    reads_validation=True,
 )
 def salutary_truth(query: Query) -> Picks:
     """How much of salutary labeling is its choice of rows, and how much its choice of labels."""
     return salutary(query)._replace(labels=None)
+
+
+@strategy(
+    "labeled_plus_validation",
+    "Labeled + valid.",
+    "no picks: trained on the labeled and the validation rows",
+    labels="reference",
+    reads_validation=True,
+)
+def labeled_plus_validation(split: Split) -> np.ndarray:
+    """What the validation labels give when they are trained on, not read by the influence."""
+    return np.append(split.labeled, split.validation)
+
+
+@strategy(
+    "full_pool",
+    "Full pool",
+    "no picks: trained on the labeled rows and the whole pool",
+    labels="reference",
+)
+def full_pool(split: Split) -> np.ndarray:
+    """What every label of the pool gives: no strategy that buys true labels ends elsewhere."""
+    return np.append(split.labeled, split.pool)

@@ -152,7 +152,7 @@ class Options:
     )
     methods: tuple[str, ...] = option(
         (),
-        "strategies, separated by commas or spaces (default: the paper's seven)",
+        "strategies, separated by commas or spaces, or all (default: the paper's seven)",
         type=name_list,
         action="extend",
         nargs="+",

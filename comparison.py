@@ -19,7 +19,7 @@ import stats
 from cli import Options
 from data_utils import DATASETS
 from sources import UserError, choose
-from strategies import PAPER, STRATEGIES
+from strategies import STRATEGIES
 
 MARK = {"better": " ▲", "worse": " ▼", "": ""}
 
@@ -31,7 +31,7 @@ def run(options) -> None:
     """
     report.open_folder(options.out)
     plans = {token: plan(token, options) for token in options.datasets}
-    methods = options.methods or PAPER
+    methods = job.chosen(options.methods)
     rounds = len(plans) * len(methods) * len(options.seeds) * (options.rounds + 1)
     results: dict[str, job.Result] = {}
     with tqdm(total=rounds, unit="round", disable=options.quiet, leave=False) as bar:
@@ -144,8 +144,8 @@ def markdown(results: Mapping, summaries: Mapping, penalties: pd.DataFrame) -> s
         f"{job.describe(first.options, first.explicit)}. All methods see the same splits.",
         "",
         "AULC is the area under the learning curve, in % like accuracy. Each method's AULC is "
-        "tested against the best other method's on the same seeds (Wilcoxon signed-rank, Holm-corrected "
-        f"over the methods): ▲ significantly above it, ▼ below, at {stats.LEVEL}.",
+        "tested against the best other method's on the same seeds (Wilcoxon signed-rank, "
+        f"Holm-corrected over the methods): ▲ significantly above it, ▼ below, at {stats.LEVEL}.",
         "",
         "## AULC",
         "",

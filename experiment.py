@@ -1,27 +1,33 @@
 """The loop that all strategies share: fit → pick → label → record (paper, section 4).
 
 The only place that holds pool labels. A strategy gets a ``Query`` without them and either buys the
-labels of its picks here, where each is counted, or gives its own.
+labels of its picks here, where each is counted, or gives its own. A reference picks nothing: its
+curve is flat from round 1 on.
 """
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import torch
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 import baselines  # noqa: F401, registers its strategies
 import influence
+from audit import audit
 from models import LogisticRegression
 from report import write
 from sources import UserError
 from splits import Split
 from strategies import STRATEGIES, Picks, Query, Strategy
+
+LARGE = 20_000_000  # numbers in the features from which on torch's products are worth threads
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ def run(
     pool, bought = split.pool, 0
     X_validation, y_validation = split.X[split.validation], split.y[split.validation]
     X_test, y_test = split.X[split.test], split.y[split.test]
+    norms = np.sqrt(np.einsum("nd,nd->n", split.X, split.X))
     model = LogisticRegression(
         settings.l2,
         settings.intercept,
@@ -68,10 +75,15 @@ def run(
         device=settings.device,
     )
     curve, picked = [], []
+    reference = strategy.labels == "reference"  # fitted once, in round 1
+    reads = strategy.reads_validation
 
-    for round_number in range(settings.rounds + 1):
+    for round_number in range((min(settings.rounds, 1) if reference else settings.rounds) + 1):
         start = perf_counter()
-        if round_number > 0:
+        if round_number > 0 and reference:
+            labeled = strategy.pick(split)
+            labels, bought = split.y[labeled], int(np.isin(labeled, split.pool).sum())
+        elif round_number > 0:
             query = Query(
                 model=model,
                 X_labeled=split.X[labeled],
@@ -93,18 +105,8 @@ def run(
                 given = picks.labels
             labeled, labels = np.append(labeled, rows), np.append(labels, given)
             pool = np.delete(pool, picks.rows)
-            picked += [
-                {
-                    "method": method,
-                    "seed": seed,
-                    "round": round_number,
-                    "row": split.rows[row],
-                    "label": label,
-                    "true_label": split.y[row],
-                    "score": score,
-                }
-                for row, label, score in zip(rows, given, picks.scores, strict=True)
-            ]
+            records = pick_records(split, rows, given, picks.scores, norms)
+            picked += [{"method": method, "seed": seed, "round": round_number} | r for r in records]
         model.fit(split.X[labeled], labels)
         seconds = perf_counter() - start
         curve.append(
@@ -112,16 +114,45 @@ def run(
                 "method": method,
                 "seed": seed,
                 "round": round_number,
-                "test_accuracy": model.score(X_test, y_test),
-                "validation_accuracy": model.score(X_validation, y_validation),
-                "validation_loss": influence.loss(model, X_validation, y_validation)
-                / len(y_validation),
+                "labels_initial": len(split.labeled),
                 "labels_bought": bought,
+                "labels_validation": len(y_validation) if reads and round_number > 0 else 0,
                 "seconds": seconds,
             }
+            | measure(model, X_validation, y_validation, X_test, y_test)
+            | audit(picked, round_number, strategy.labels == "own", norms[split.pool].mean())
         )
         on_round()
+    for round_number in range(len(curve), settings.rounds + 1):  # of a reference
+        curve.append(curve[-1] | {"round": round_number, "seconds": 0.0})
+        on_round()
     return curve, picked
+
+
+def pick_records(split: Split, rows, given, scores, norms: np.ndarray) -> list[dict]:
+    """A record per row picked in a round, with its true label and the norm of its features."""
+    return [
+        {
+            "row": split.rows[row],
+            "label": label,
+            "true_label": split.y[row],
+            "score": score,
+            "norm": norms[row],
+        }
+        for row, label, score in zip(rows, given, scores, strict=True)
+    ]
+
+
+def measure(model: LogisticRegression, X_validation, y_validation, X_test, y_test) -> dict:
+    """How well the model does; ``gap`` is by how much it does better where the influence looked."""
+    on_test, on_validation = model.score(X_test, y_test), model.score(X_validation, y_validation)
+    loss = influence.loss(model, X_validation, y_validation)
+    return {
+        "test_accuracy": on_test,
+        "validation_accuracy": on_validation,
+        "validation_loss": loss / len(y_validation),
+        "gap": on_validation - on_test,
+    }
 
 
 def run_all(
@@ -161,10 +192,9 @@ def run_seed(
     store: Path | None = None,
 ) -> list[tuple[list[dict], list[dict]]]:
     """All methods on one seed's split: what ``run`` gives for each, from the store where it is."""
-    split = cache(split_for)  # made when first wanted, if at all
+    split = cache(split_for)
     results = []
-    # torch's threads do the heavy products; NumPy's own beside them would only fight for the cores.
-    with threadpool_limits(1, user_api="blas"):
+    with few_threads(split(seed)):
         for method in methods:
             kept = store / f"{method}-{seed}.json" if store else None
             if kept and kept.is_file():
@@ -181,6 +211,23 @@ def run_seed(
                 result = json.loads(text)
             results.append(result)
     return results
+
+
+@contextmanager
+def few_threads(split: Split):
+    """Keep NumPy's BLAS to one thread, and torch too where its products are small.
+
+    Two pools of threads fight for the same cores, and several threads gain nothing on a few million
+    numbers but wait for each other, many times over where other processes run.
+    """
+    threads = torch.get_num_threads()
+    with threadpool_limits(1, user_api="blas"):
+        if split.X.size < LARGE:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 def generator(strategy: Strategy, settings: Settings, seed: int):

@@ -164,10 +164,11 @@ def resting_residual(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> torch
             J = torch.diag_embed(P) - P[..., None] * P[..., None, :]
             step = torch.linalg.solve(torch.eye(units).to(J) + J @ B[:, None], F)
         length = torch.ones_like(a[..., :1])
+        before = F.norm(dim=2, keepdim=True).clamp(min=1e-12)  # below it, all is rounding
         for _ in range(10):
             tried = a - length * step
             P, F_new = residual(tried)
-            worse = F_new.norm(dim=2, keepdim=True) > F.norm(dim=2, keepdim=True)
+            worse = F_new.norm(dim=2, keepdim=True) > before
             if not worse.any():
                 break
             length = torch.where(worse, length / 2, length)

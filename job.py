@@ -27,6 +27,7 @@ from splits import Split, make_split
 from strategies import PAPER, STRATEGIES
 
 DEFAULT_DATASET = {"binary": "bank", "multi": "wine"}
+LABELS = {"true": "true labels, bought", "own": "no label bought", "reference": "reference"}
 RECORDED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python", "scikit-activeml")
 
 
@@ -73,7 +74,8 @@ def run(kind: str, options: Options, given: dict) -> None:
     print(report.table(result.curves, f"{result.source}: test accuracy in %", result.names))
     save(result)
     forget(result)
-    say("gain: last round less round 0; mean: over all rounds; bought: true labels; *: best value")
+    say("gain: last round less round 0; mean: over all rounds; *: best value")
+    say("human labels: initial, at the start; bought, of picks; valid., if the method reads them")
     say(f"{result.seconds:.2f} s of compute; curves.csv, picks.csv, run.json in {result.folder}")
 
 
@@ -214,13 +216,20 @@ def settle(kind: str, options: Options, given: dict) -> tuple[Options, dict]:
         check_kind(kind, DATASETS[name], name)
     if options.source == "shipped" and options.data_dir:
         raise UserError("--source shipped and --data-dir exclude each other: give one of them")
-    methods = options.methods or PAPER
-    for method in methods:
-        choose("strategy", method, list(STRATEGIES))
+    methods = chosen(options.methods)
     protocol = PROTOCOLS[options.protocol]
     explicit = {key: given[key] for key in protocol if key in given}
     decided = {"dataset": name, "methods": methods, "device": find_device(options.device)}
     return replace(options, **decided, **protocol | explicit), explicit
+
+
+def chosen(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The strategies that --methods names: the paper's where none, and "all" for all there are."""
+    if names == ("all",):
+        return tuple(STRATEGIES)
+    for name in names:
+        choose("strategy", name, [*STRATEGIES, "all"])
+    return names or PAPER
 
 
 def check_kind(kind: str, dataset: Dataset, name: str) -> None:
@@ -305,8 +314,8 @@ def listing() -> str:
         )
     lines.append("strategies")
     for name, strategy in STRATEGIES.items():
-        labels = "true labels, bought" if strategy.labels == "true" else "no label bought"
-        lines.append(f"  {name:14} {strategy.title:14} {labels:20} {strategy.summary}")
+        labels = LABELS[strategy.labels]
+        lines.append(f"  {name:23} {strategy.title:16} {labels:20} {strategy.summary}")
     return "\n".join(lines)
 
 

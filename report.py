@@ -15,9 +15,9 @@ from sources import UserError
 
 CURVE_COLUMNS = (
     "dataset,protocol,method,seed,round,test_accuracy,validation_accuracy,validation_loss,"
-    "labels_bought,seconds"
+    "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap"
 ).split(",")
-PICK_COLUMNS = "method,seed,round,row,label,true_label,score".split(",")
+PICK_COLUMNS = "method,seed,round,row,label,true_label,score,norm".split(",")
 MOST_ROUNDS = 11  # columns of the printed table; curves.csv holds every round
 
 
@@ -28,14 +28,15 @@ def curves_frame(records: Sequence[Mapping], dataset: str, protocol: str) -> pd.
 
 def picks_frame(records: Sequence[Mapping]) -> pd.DataFrame:
     """A row per picked sample; ``row`` is its row number in the source file."""
-    return pd.DataFrame(records)[PICK_COLUMNS]
+    return pd.DataFrame(records, columns=PICK_COLUMNS)  # references alone pick nothing
 
 
 def table(curves: pd.DataFrame, title: str, names: Mapping[str, str]) -> str:
     """Methods × rounds, test accuracy in %, the best value of each column marked with a star.
 
     ``gain`` is the last round less round 0, ``mean`` the mean over all rounds with round 0; both
-    with their standard deviation over seeds, where there are several.
+    with their standard deviation over seeds, where there are several. Human labels are counted by
+    what they were for: the start, the picks, and the validation set where the method reads it.
     """
     accuracy = curves.pivot(index=["method", "seed"], columns="round", values="test_accuracy") * 100
     last, seeds = accuracy.columns[-1], accuracy.index.unique("seed")
@@ -44,7 +45,9 @@ def table(curves: pd.DataFrame, title: str, names: Mapping[str, str]) -> str:
     columns["gain"] = accuracy[last] - accuracy[0], "{:+.1f}", max
     columns["mean"] = accuracy.mean(axis=1), "{:.1f}", max
     sums = curves.groupby(["method", "seed"])
+    columns["initial"] = sums["labels_initial"].max(), "{:.0f}", None
     columns["bought"] = sums["labels_bought"].max(), "{:.0f}", min
+    columns["valid."] = sums["labels_validation"].max(), "{:.0f}", None
     columns["seconds"] = sums["seconds"].sum(), "{:.2f}", min
 
     methods = list(dict.fromkeys(curves["method"]))
@@ -54,7 +57,7 @@ def table(curves: pd.DataFrame, title: str, names: Mapping[str, str]) -> str:
         by_method = values.groupby("method")
         means, spread = by_method.mean()[methods], by_method.std()[methods]
         texts = [form.format(mean) for mean in means]
-        best = form.format(best_of(means))
+        best = form.format(best_of(means)) if best_of else None
         cells = [text + "*" * (text == best and len(set(texts)) > 1) for text in texts]
         if len(seeds) > 1 and name in ("gain", "mean"):
             cells = [f"{cell} ± {s:.1f}" for cell, s in zip(cells, spread, strict=True)]

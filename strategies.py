@@ -71,14 +71,17 @@ class Picks(NamedTuple):
 @dataclass(frozen=True)
 class Strategy:
     """A registry entry. ``legacy_seed`` is the seed of numpy's old generator that the published
-    notebook used for this strategy; the paper's protocol needs it to repeat the published draws."""
+    notebook used for this strategy; the paper's protocol needs it to repeat the published draws.
+    ``reads_validation``: the validation labels decide what it does, and count as labels it used.
+    Where ``labels`` is "reference", ``pick`` takes the split and names the rows to train on."""
 
     name: str
     title: str
     summary: str
     labels: str
-    pick: Callable[[Query], Picks]
+    pick: Callable
     legacy_seed: int
+    reads_validation: bool
 
 
 # The paper's figures, and the default of --methods; baselines.py registers more.
@@ -87,11 +90,22 @@ PAPER = ("random", "entropy", "margin", "uncertainty", "pred_infl", "isal", "sal
 STRATEGIES: dict[str, Strategy] = {}
 
 
-def strategy(name: str, title: str, summary: str, *, labels: str, legacy_seed: int = 2026):
-    """Register a function under ``name``; ``labels`` is "true" (bought) or "own" (given)."""
+def strategy(
+    name: str,
+    title: str,
+    summary: str,
+    *,
+    labels: str,
+    legacy_seed: int = 2026,
+    reads_validation: bool = False,
+):
+    """Register a function under ``name``; ``labels`` is "true" (bought), "own" (given) or, for
+    what picks nothing and only shows what could be had, "reference"."""
 
-    def register(pick: Callable[[Query], Picks]) -> Callable[[Query], Picks]:
-        STRATEGIES[name] = Strategy(name, title, summary, labels, pick, legacy_seed)
+    def register(pick: Callable) -> Callable:
+        STRATEGIES[name] = Strategy(
+            name, title, summary, labels, pick, legacy_seed, reads_validation
+        )
         return pick
 
     return register
@@ -136,6 +150,7 @@ def _modal(query: Query, sampler: Callable) -> Picks:
     "largest influence as a tree predicts it from the first labeled rows (Chhabra et al. 2024)",
     labels="true",
     legacy_seed=0,
+    reads_validation=True,
 )
 def pred_infl(query: Query) -> Picks:
     X, y = query.X_labeled[: query.initial], query.y_labeled[: query.initial]
@@ -155,6 +170,7 @@ def pred_infl(query: Query) -> Picks:
     "ISLA",
     "largest benefit under the label that the model predicts (Liu et al. 2021)",
     labels="true",
+    reads_validation=True,
 )
 def isal(query: Query) -> Picks:
     scores = query.benefit()
@@ -165,7 +181,11 @@ def isal(query: Query) -> Picks:
 
 
 @strategy(
-    "salutary", "Salutary", "largest benefit under the best label, and that label", labels="own"
+    "salutary",
+    "Salutary",
+    "largest benefit under the best label, and that label",
+    labels="own",
+    reads_validation=True,
 )
 def salutary(query: Query) -> Picks:
     return _best_at_once(query, weighted=False)
@@ -176,6 +196,7 @@ def salutary(query: Query) -> Picks:
     "Salutary expected",
     "the same, each benefit weighted by the model's p(c|x)",
     labels="own",
+    reads_validation=True,
 )
 def salutary_expected(query: Query) -> Picks:
     return _best_at_once(query, weighted=True)
@@ -186,6 +207,7 @@ def salutary_expected(query: Query) -> Picks:
     "Salutary greedy",
     "one row at a time, the model refitted and the pool scored again after each",
     labels="own",
+    reads_validation=True,
 )
 def salutary_greedy(query: Query) -> Picks:
     return _best_in_turn(query, step="first", weighted=False)
@@ -196,6 +218,7 @@ def salutary_greedy(query: Query) -> Picks:
     "Salutary plus",
     "one row at a time, by finite-step benefit weighted by the model's p(c|x)",
     labels="own",
+    reads_validation=True,
 )
 def salutary_plus(query: Query) -> Picks:
     return _best_in_turn(query, step="finite", weighted=True)

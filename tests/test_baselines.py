@@ -15,7 +15,7 @@ from test_strategies import query_of
 from baselines import MEMBERS, committee, draw_seed
 from experiment import Settings, run
 from models import LogisticRegression
-from strategies import STRATEGIES, Query
+from strategies import PAPER, STRATEGIES, Query
 
 BOUGHT = ["coreset", "badge", "typiclust", "qbc", "bald", "salutary_truth"]
 OWN = ["pseudo", "self_training"]
@@ -38,7 +38,11 @@ def query_on(X_labeled, y_labeled, X_pool, budget):
 
 
 def test_the_registry_says_which_of_them_buy():
-    assert [m for m in STRATEGIES if m in OWN + BOUGHT] == list(STRATEGIES)[7:]
+    references = [method for method, s in STRATEGIES.items() if s.labels == "reference"]
+    assert references == ["labeled_plus_validation", "full_pool"]
+    assert not set(references) & set(PAPER)
+    of_baselines = [m for m, s in STRATEGIES.items() if s.pick.__module__ == "baselines"]
+    assert sorted(of_baselines) == sorted(BOUGHT + OWN + references)
     assert {STRATEGIES[method].labels for method in OWN} == {"own"}
     assert {STRATEGIES[method].labels for method in BOUGHT} == {"true"}
 

@@ -91,11 +91,11 @@ def test_readme_shows_the_table_that_the_command_prints(bank):
             re.findall(r"[-+]?\d+\.?\d*", line.rsplit("|", 2)[0])  # all but the seconds
             for text in (readme, done.stdout)
             for line in text.splitlines()
-            if line.startswith(f"| {strategy.title}") and line.count("|") == 17
+            if line.startswith(f"| {strategy.title}") and line.count("|") == 19
         ]
         shown, printed = ([float(cell) for cell in row] for row in rows)
         assert printed == pytest.approx(shown, abs=0.4)
-        assert len(shown) == 14
+        assert len(shown) == 16
 
 
 def test_the_same_command_twice_gives_the_same_bytes_but_for_seconds(bank, tmp_path):
@@ -114,6 +114,16 @@ def test_wine_command_runs_as_written(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "labeled 301, pool 3,596, validation 1,300, test 1,300" in done.stdout
     assert {path.name for path in (tmp_path / "wine-paper").iterdir()} == FILES
+
+
+def test_references_run_by_name_with_no_pick_at_all(tmp_path, capsys):
+    methods = ["--methods", "labeled_plus_validation,full_pool"]
+    assert main("binary", [*methods, "--out", str(tmp_path), *QUICK]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^\| Labeled \+ valid\..*\| +300\| +0\*\| +905\|", printed, re.MULTILINE)
+    assert re.search(r"^\| Full pool.*\| +300\| +2412\| +0\|", printed, re.MULTILINE)
+    assert len(pd.read_csv(tmp_path / "bank-paper/curves.csv")) == 2 * 3
+    assert len(pd.read_csv(tmp_path / "bank-paper/picks.csv")) == 0
 
 
 def test_diabetes_replaces_the_data_set_and_says_so(shared_data, tmp_path, capsys):
@@ -181,6 +191,8 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
     assert names == [*paper, "breast_cancer", "digits", *STRATEGIES]
     states = {line.split()[0]: line.split()[2] for line in lines if line.startswith("  ")}
     assert {states[name] for name in ("electric", "bank", "wine", "waveform", "mnist")} == {"here:"}
+    references = [line.split()[0] for line in lines if " reference " in line]
+    assert references == ["labeled_plus_validation", "full_pool"]
     assert states["celeba"] == "--data-dir"
     assert states["musk"] in ("network", "cached:")
 

@@ -1,8 +1,9 @@
-"""experiment.py: the loop keeps pool labels to itself, counts what it buys, repeats itself."""
+"""experiment.py: the loop keeps pool labels to itself, counts human labels, repeats itself."""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import split_of
@@ -17,7 +18,8 @@ SETTINGS = Settings(rounds=3, budget=5, l2=1.0, intercept=True, hessian="labeled
 
 
 def without(records, *keys):
-    return [{k: v for k, v in record.items() if k not in keys} for record in records]
+    """As text, where NaN equals NaN."""
+    return str([{k: v for k, v in record.items() if k not in keys} for record in records])
 
 
 def with_shuffled_pool_labels(split):
@@ -32,7 +34,8 @@ def test_salutary_never_sees_a_pool_label(name):
     split = split_of(name)
     curve, picks = run(split, "salutary", SETTINGS, 0)
     other_curve, other_picks = run(with_shuffled_pool_labels(split), "salutary", SETTINGS, 0)
-    assert without(curve, "seconds") == without(other_curve, "seconds")
+    unseen = "seconds", "wrong_share"
+    assert without(curve, *unseen) == without(other_curve, *unseen)
     assert without(picks, "true_label") == without(other_picks, "true_label")
     assert picks != other_picks
     assert all(record["labels_bought"] == 0 for record in curve)
@@ -70,7 +73,7 @@ def test_the_same_run_twice_gives_the_same_records(method):
     split = split_of("wine")
     first, again = (run(split, method, SETTINGS, 3) for _ in range(2))
     assert without(first[0], "seconds") == without(again[0], "seconds")
-    assert str(first[1]) == str(again[1])  # as text, where NaN equals NaN
+    assert without(first[1]) == without(again[1])
 
 
 def test_a_method_does_the_same_whoever_runs_beside_it():
@@ -88,6 +91,64 @@ def test_round_zero_is_the_same_for_every_method_and_rounds_are_told():
     )
     assert len({r["test_accuracy"] for r in records if r["round"] == 0}) == 1
     assert sum(told) == len(records) == 4 * len(STRATEGIES)
+
+
+@pytest.mark.parametrize("method", list(STRATEGIES))
+def test_every_human_label_is_counted(method):
+    """Shuffled validation labels change the models of exactly those that count them as used."""
+    split = split_of("bank")
+    y = split.y.copy()
+    y[split.validation] = np.random.default_rng(0).permutation(y[split.validation])
+    curve, _ = run(split, method, SETTINGS, 0)
+    other_curve, _ = run(replace(split, y=y), method, SETTINGS, 0)
+    accuracies, others = ([r["test_accuracy"] for r in c] for c in (curve, other_curve))
+    reads = STRATEGIES[method].reads_validation
+    assert (accuracies != others) == reads
+    used = len(split.validation) if reads else 0
+    assert [record["labels_validation"] for record in curve] == [0, used, used, used]
+    assert {record["labels_initial"] for record in curve} == {len(split.labeled)}
+    bought = {"true": 5, "own": 0, "reference": 0}[STRATEGIES[method].labels]
+    if method != "full_pool":
+        assert [record["labels_bought"] for record in curve] == [0, bought, 2 * bought, 3 * bought]
+
+
+@pytest.mark.parametrize("name", ["bank", "wine"])
+@pytest.mark.parametrize(("method", "part"), [("labeled_plus_validation", "validation"),
+                                              ("full_pool", "pool")])  # fmt: skip
+def test_references_pick_nothing_and_are_models_of_true_labels(method, part, name):
+    split, told = split_of(name), []
+    curve, picks = run(split, method, SETTINGS, 0, lambda: told.append(1))
+    rows = np.concatenate([split.labeled, getattr(split, part)])
+    model = LogisticRegression(1.0, True).fit(split.X[rows], split.y[rows])
+    accuracy = model.score(split.X[split.test], split.y[split.test])
+    random, _ = run(split, "random", SETTINGS, 0)
+    start = random[0]["test_accuracy"]
+    assert [r["test_accuracy"] for r in curve] == [start, accuracy, accuracy, accuracy]
+    assert picks == []
+    assert [r["round"] for r in curve] == [0, 1, 2, 3]
+    assert len(told) == 4
+    spent = len(split.pool) if part == "pool" else 0
+    assert [r["labels_bought"] for r in curve] == [0, spent, spent, spent]
+    assert all(np.isnan(r["wrong_share"]) and np.isnan(r["pick_norm"]) for r in curve)
+
+
+@pytest.mark.parametrize("name", ["bank", "wine"])
+@pytest.mark.parametrize("method", ["salutary", "pseudo", "random"])
+def test_the_audit_agrees_with_the_picks(method, name):
+    split = split_of(name)
+    records, picked = run(split, method, SETTINGS, 0)
+    curve, picks = pd.DataFrame(records), pd.DataFrame(picked)
+    place = {row: i for i, row in enumerate(split.rows)}
+    picks["x"] = [np.linalg.norm(split.X[place[row]]) for row in picks["row"]]
+    np.testing.assert_allclose(picks["norm"], picks["x"])
+    of_pool = np.mean([np.linalg.norm(x) for x in split.X[split.pool]])
+    expected = [np.nan, *(picks.groupby("round")["x"].mean() / of_pool)]
+    np.testing.assert_allclose(curve["pick_norm"], expected)
+    wrong = picks["label"] != picks["true_label"]
+    shares = [np.nan, *(wrong[picks["round"] <= r].mean() for r in (1, 2, 3))]
+    np.testing.assert_allclose(curve["wrong_share"], [np.nan] * 4 if method == "random" else shares)
+    gap = curve["validation_accuracy"] - curve["test_accuracy"]
+    np.testing.assert_array_equal(curve["gap"], gap)
 
 
 def test_a_pool_too_small_is_refused():

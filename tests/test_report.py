@@ -28,6 +28,11 @@ def records(rounds=2, seeds=(0,)):
             "validation_loss": 1.0,
             "labels_bought": 10 * r if method == "a" else 0,
             "seconds": 0.5 if method == "a" else 0.25,
+            "labels_initial": 30,
+            "labels_validation": 40 if method == "b" and r else 0,
+            "wrong_share": np.nan,
+            "pick_norm": np.nan,
+            "gap": 0.0,
         }
         for method in "ab"
         for seed in seeds
@@ -42,9 +47,9 @@ def rows(text):
 
 def test_table_shows_rounds_gain_mean_and_marks_the_best():
     shown = rows(report.table(report.curves_frame(records(), "x", "paper"), "title", NAMES))
-    assert shown["method"] == ["0", "1", "2", "gain", "mean", "bought", "seconds"]
-    assert shown["Method A"] == ["50.0", "60.0", "70.0*", "+20.0*", "60.0*", "20", "1.50"]
-    assert shown["Method B"] == ["50.0", "65.0*", "60.0", "+10.0", "58.3", "0*", "0.75*"]
+    assert shown["method"] == [*"012", *"gain mean initial bought valid. seconds".split()]
+    assert shown["Method A"] == "50.0 60.0 70.0* +20.0* 60.0* 30 20 0 1.50".split()
+    assert shown["Method B"] == "50.0 65.0* 60.0 +10.0 58.3 30 0* 40 0.75*".split()
 
 
 def test_table_over_seeds_shows_means_and_deviations():
@@ -63,10 +68,11 @@ def test_frames_have_the_promised_columns():
     curves = report.curves_frame(records(), "bank", "strict")
     assert ",".join(curves) == (
         "dataset,protocol,method,seed,round,test_accuracy,validation_accuracy,validation_loss,"
-        "labels_bought,seconds"
+        "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap"
     )
-    pick = dict.fromkeys("method seed round row label true_label score".split(), 1)
-    assert ",".join(report.picks_frame([pick])) == "method,seed,round,row,label,true_label,score"
+    columns = "method,seed,round,row,label,true_label,score,norm"
+    assert ",".join(report.picks_frame([dict.fromkeys(columns.split(","), 1)])) == columns
+    assert ",".join(report.picks_frame([])) == columns
 
 
 def test_csv_keeps_every_digit():
