@@ -11,7 +11,7 @@ PIP := if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
 	then set -- $(VENV)/bin/python -m pip; \
 	else set -- $(PYTHON) -m pip --python $(VENV)/bin/python; fi; "$$@" install
 
-.PHONY: run image test clean
+.PHONY: run image test paper clean
 
 run: $(INSTALLED)
 	$(VENV)/bin/python main_binary.py --dataset bank --diabetes n
@@ -21,6 +21,16 @@ image: $(IMAGE)
 test: $(INSTALLED) $(IMAGE)
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m pytest
+
+# Every data set that is here, under both protocols: SEEDS=0-19 JOBS=4 DATA=folder make paper
+SEEDS ?= 0-4
+JOBS ?= 2
+paper: $(INSTALLED)
+	for protocol in paper strict; do \
+		$(VENV)/bin/python compare.py --datasets available --methods all --protocol $$protocol \
+			--seeds $(SEEDS) --jobs $(JOBS) $(if $(DATA),--data-dir $(DATA)) \
+			--out results/compare-$$protocol || exit $$?; \
+	done
 
 # The stamps appear only once everything is installed, so a broken installation starts again.
 $(INSTALLED): requirements.txt

@@ -25,7 +25,8 @@ class Comparison:
 
     datasets: tuple[str, ...] = option(
         SHIPPED,
-        "data sets, each with its features behind a colon if need be "
+        "data sets, each with its features behind a colon if need be, or available, for all that "
+        "need no network "
         f"(default: {' '.join(SHIPPED)})",
         nargs="+",
     )

@@ -5,7 +5,8 @@ What a data set computed is kept under its own folder; a comparison that was kil
 
 import io
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ from tqdm import tqdm
 import job
 import report
 import stats
+from audit import confusion, drift
 from cli import Options
-from data_utils import DATASETS
+from data_utils import DATASETS, find
 from sources import UserError, choose
 from strategies import STRATEGIES
 
@@ -30,6 +32,8 @@ def run(options) -> None:
     options : compare.Comparison. Raises UserError as job.run does.
     """
     report.open_folder(options.out)
+    if options.datasets == ("available",):
+        options = replace(options, datasets=available(options.data_dir))
     plans = {token: plan(token, options) for token in options.datasets}
     methods = job.chosen(options.methods)
     rounds = len(plans) * len(methods) * len(options.seeds) * (options.rounds + 1)
@@ -39,11 +43,15 @@ def run(options) -> None:
             bar.set_description(token)
             results[token] = job.compute(kind, settings, {}, on_round=bar.update)
             job.save(results[token])
-    summaries = {token: stats.summary(result.curves) for token, result in results.items()}
+    summaries = {
+        token: stats.summary(result.curves, job.REFERENCES) for token, result in results.items()
+    }
     for token, result in results.items():
         print(title(result))
         print(table_of(summaries[token]))
-    penalties = stats.penalties(result.curves for result in results.values())
+    penalties = stats.penalties(
+        result.curves[~result.curves["method"].isin(job.REFERENCES)] for result in results.values()
+    )
     report.write(
         options.out,
         {
@@ -70,6 +78,15 @@ def plan(token: str, options) -> tuple[str, Options]:
     shared = {k: v for k, v in vars(options).items() if k in known}
     own = {"dataset": name, "features": made or None, "quiet": True}
     return DATASETS[name].kind, Options(**shared | own)
+
+
+def available(data_dir: Path | None) -> tuple[str, ...]:
+    """Every data set that needs no network; large images by 50 principal components."""
+    return tuple(
+        dataset.name + (":pca:50" if dataset.image and dataset.image[-1] > 8 else "")
+        for dataset in DATASETS.values()
+        if dataset.bundled or find(dataset, data_dir)
+    )
 
 
 def title(result: job.Result) -> str:
@@ -168,11 +185,15 @@ def markdown(results: Mapping, summaries: Mapping, penalties: pd.DataFrame) -> s
         "",
         "![penalty matrix](penalties.png)",
         "",
-        "## The labels that salutary methods give",
+        "## The labels that methods give themselves",
         "",
-        "The share that differs from the truth, over all rounds and seeds:",
+        "Over all rounds and seeds: the share that differs from the truth; the share of the scores "
+        "(the help that was expected) that the wrong ones had; the norm of the picks against the "
+        "pool's; how far a round's classes are from those of the labeled set (total variation, "
+        "mean over rounds); and how much better the last model is on the validation set, which "
+        "chose the labels, than on the test set, in points.",
         "",
-        *markdown_table(wrong_labels(results)),
+        *markdown_table(audit_table(results)),
         "",
     ]
     for token, result in results.items():
@@ -188,6 +209,7 @@ def markdown(results: Mapping, summaries: Mapping, penalties: pd.DataFrame) -> s
             "",
             f"![curves of {result.table.dataset.name}]({folder}/curves.png)",
             "",
+            *confusion_lines(result),
         ]
     return "\n".join(lines)
 
@@ -204,14 +226,43 @@ def named(penalties: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([shown, shown.mean().rename("mean").to_frame().T])
 
 
-def wrong_labels(results: Mapping) -> pd.DataFrame:
-    """Share of wrong labels in % of the methods that give their own: methods × data sets."""
-    columns = {}
+def audit_table(results: Mapping) -> pd.DataFrame:
+    """What the labels look like that methods gave themselves: a row per data set and method."""
+    rows = {}
     for result in results.values():
-        own = result.picks[result.picks["method"].map(lambda m: STRATEGIES[m].labels == "own")]
-        wrong = (own["label"] != own["true_label"]).groupby(own["method"], sort=False).mean()
-        columns[result.table.dataset.name] = (100 * wrong).map("{:.0f} %".format)
-    return pd.DataFrame(columns).rename(index=lambda m: STRATEGIES[m].title)
+        initial = pd.Series(result.split.y[result.split.labeled]).value_counts(normalize=True)
+        for method, picks in result.picks.groupby("method", sort=False):
+            if STRATEGIES[method].labels != "own":
+                continue
+            curves = result.curves[result.curves["method"] == method]
+            wrong = picks["label"] != picks["true_label"]
+            of_scores = picks["score"][wrong].sum() / picks["score"].sum()
+            shares = drift(picks, initial.to_dict()).loc[method]
+            moved = shares.sub(shares.loc[0]).abs().sum(axis=1).iloc[1:].mean() / 2
+            last = curves[curves["round"] == curves["round"].max()]
+            rows[f"{result.table.dataset.name}: {STRATEGIES[method].title}"] = {
+                "wrong": f"{100 * wrong.mean():.0f} %",
+                "of the scores": f"{100 * of_scores:.0f} %",
+                "norm": f"{curves['pick_norm'].mean():.2f}",
+                "class drift": f"{moved:.2f}",
+                "validation - test": f"{100 * last['gap'].mean():+.1f}",
+            }
+    return pd.DataFrame(rows).T
+
+
+def confusion_lines(result: job.Result) -> list[str]:
+    """Given against true classes of the last method that gives its own labels, if there is one."""
+    own = [m for m in dict.fromkeys(result.picks["method"]) if STRATEGIES[m].labels == "own"]
+    plus = "salutary_plus" if "salutary_plus" in own else (own or [None])[-1]
+    if plus is None:
+        return []
+    counts = confusion(result.picks).loc[plus]
+    return [
+        f"Labels that {STRATEGIES[plus].title} gave (rows) against the true ones (columns):",
+        "",
+        *markdown_table(counts.astype(int)),
+        "",
+    ]
 
 
 def heat_map(penalties: pd.DataFrame) -> bytes:

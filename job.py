@@ -28,6 +28,7 @@ from strategies import PAPER, STRATEGIES
 
 DEFAULT_DATASET = {"binary": "bank", "multi": "wine"}
 LABELS = {"true": "true labels, bought", "own": "no label bought", "reference": "reference"}
+REFERENCES = {name for name, strategy in STRATEGIES.items() if strategy.labels == "reference"}
 RECORDED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python", "scikit-activeml")
 
 
@@ -71,7 +72,11 @@ def run(kind: str, options: Options, given: dict) -> None:
     say(f"{parts}; {split.X.shape[1]} features, {table.dataset.classes} classes")
     say(f"always answering the most frequent class: {100 * majority(split):.1f} % on the test set")
     print(describe(result.options, result.explicit))
-    print(report.table(result.curves, f"{result.source}: test accuracy in %", result.names))
+    print(
+        report.table(
+            result.curves, f"{result.source}: test accuracy in %", result.names, REFERENCES
+        )
+    )
     save(result)
     forget(result)
     say("gain: last round less round 0; mean: over all rounds; *: best value")

@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,12 +31,15 @@ def picks_frame(records: Sequence[Mapping]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=PICK_COLUMNS)  # references alone pick nothing
 
 
-def table(curves: pd.DataFrame, title: str, names: Mapping[str, str]) -> str:
+def table(
+    curves: pd.DataFrame, title: str, names: Mapping[str, str], references: Collection[str] = ()
+) -> str:
     """Methods × rounds, test accuracy in %, the best value of each column marked with a star.
 
     ``gain`` is the last round less round 0, ``mean`` the mean over all rounds with round 0; both
     with their standard deviation over seeds, where there are several. Human labels are counted by
     what they were for: the start, the picks, and the validation set where the method reads it.
+    ``references`` show what could be had, and get no star.
     """
     accuracy = curves.pivot(index=["method", "seed"], columns="round", values="test_accuracy") * 100
     last, seeds = accuracy.columns[-1], accuracy.index.unique("seed")
@@ -57,8 +60,16 @@ def table(curves: pd.DataFrame, title: str, names: Mapping[str, str]) -> str:
         by_method = values.groupby("method")
         means, spread = by_method.mean()[methods], by_method.std()[methods]
         texts = [form.format(mean) for mean in means]
-        best = form.format(best_of(means)) if best_of else None
-        cells = [text + "*" * (text == best and len(set(texts)) > 1) for text in texts]
+        rivals = means.drop(references, errors="ignore")
+        best = form.format(best_of(rivals)) if best_of and len(rivals) else None
+        starred = [
+            text == best and method not in references
+            for method, text in zip(methods, texts, strict=True)
+        ]
+        cells = [
+            text + "*" * (star and len(set(texts)) > 1)
+            for text, star in zip(texts, starred, strict=True)
+        ]
         if len(seeds) > 1 and name in ("gain", "mean"):
             cells = [f"{cell} ± {s:.1f}" for cell, s in zip(cells, spread, strict=True)]
         out.add_column(name, cells, align="r")

@@ -3,7 +3,7 @@
 Every method ran on the same split for a seed, so all comparisons are paired.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
@@ -26,12 +26,13 @@ def aulc(accuracy: pd.DataFrame) -> pd.Series:
     return pd.Series(np.trapezoid(accuracy, axis=1) / (accuracy.shape[1] - 1), index=accuracy.index)
 
 
-def summary(curves: pd.DataFrame) -> pd.DataFrame:
+def summary(curves: pd.DataFrame, references: Collection[str] = ()) -> pd.DataFrame:
     """A row per method: mean and deviation of final accuracy and AULC, and a test of the AULC.
 
     ``p`` is the two-sided Wilcoxon signed-rank test of a method's AULC against the best OTHER
     method's on the same seeds, corrected by Holm for as many comparisons as there are methods;
     ``verdict`` is "better" or "worse" where it is below LEVEL, else "". NaN for a single seed.
+    ``references`` are no methods to choose from: they are shown, but neither tested nor rivals.
     """
     accuracy = accuracies(curves)
     area = aulc(accuracy).unstack("seed").reindex(accuracy.index.unique("method"))
@@ -44,14 +45,18 @@ def summary(curves: pd.DataFrame) -> pd.DataFrame:
             "aulc_sd": area.std(axis=1),
         }
     )
-    if area.shape[1] < 2 or len(area) < 2:
-        return out.assign(against="", p=np.nan, verdict="")
-    rivals = [out["aulc"].drop(method).idxmax() for method in area.index]
-    raw = [paired_p(area.loc[m], area.loc[r]) for m, r in zip(area.index, rivals, strict=True)]
+    out = out.assign(against="", p=np.nan, verdict="")
+    means = out["aulc"].drop(references, errors="ignore")
+    if area.shape[1] < 2 or len(means) < 2:
+        return out
+    tested = list(means.index)
+    rivals = [means.drop(method).idxmax() for method in tested]
+    raw = [paired_p(area.loc[m], area.loc[r]) for m, r in zip(tested, rivals, strict=True)]
     p = multipletests(raw, method="holm")[1]
-    ahead = out["aulc"].to_numpy() > out["aulc"][rivals].to_numpy()
+    ahead = means.to_numpy() > means[rivals].to_numpy()
     verdict = np.where(p < LEVEL, np.where(ahead, "better", "worse"), "")
-    return out.assign(against=rivals, p=p, verdict=verdict)
+    told = pd.DataFrame({"against": rivals, "p": p, "verdict": verdict}, index=tested)
+    return out.drop(columns=told.columns).join(told).fillna({"against": "", "verdict": ""})
 
 
 def paired_p(ours: pd.Series, theirs: pd.Series) -> float:

@@ -14,6 +14,7 @@ from matplotlib.image import imread
 
 import stats
 from compare import main
+from comparison import available
 
 QUICK = "--rounds 2 --budget 3".split()
 
@@ -25,7 +26,7 @@ def without_seconds(folder):
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     out = tmp_path_factory.mktemp("compare")
-    methods = ["--methods", "random,entropy,salutary,salutary_plus"]
+    methods = ["--methods", "random,entropy,salutary,salutary_plus,full_pool"]
     arguments = ["--datasets", "electric", "wine", "--seeds", "0-3", *methods, *QUICK]
     assert main([*arguments, "--out", str(out), "--quiet"]) == 0
     return out
@@ -43,9 +44,9 @@ def test_compare_writes_a_folder_per_data_set_and_the_report(report):
 
 def test_table_holds_the_statistics_of_the_curves(report):
     table = pd.read_csv(report / "table.csv")
-    assert len(table) == 2 * 4
+    assert len(table) == 2 * 5
     for name in ("electric", "wine"):
-        expected = stats.summary(pd.read_csv(report / f"{name}-strict/curves.csv"))
+        expected = stats.summary(pd.read_csv(report / f"{name}-strict/curves.csv"), {"full_pool"})
         found = table[table["dataset"] == name].set_index("method")
         for column in ("final", "final_sd", "aulc", "aulc_sd", "p"):
             np.testing.assert_allclose(found[column], expected[column])
@@ -62,9 +63,26 @@ def test_report_shows_every_data_set_method_and_picture(report):
         assert f"]({picture})" in text
         assert (report / picture).is_file()
     assert "strict protocol: l2 1, intercept, Hessian over the labeled set" in text
+    assert "electric: Salutary plus" in text  # the audit
+    assert "Labels that Salutary plus gave (rows) against the true ones (columns):" in text
+    penalties = text.split("## Penalties")[1].split("##")[0]
+    assert "Full pool" not in penalties
     tex = (report / "table.tex").read_text()
     assert "Salutary plus &" in tex
     assert "$\\pm$" in tex
+
+
+def test_available_names_what_needs_no_network(shared_data):
+    assert set(available(None)) >= {
+        "electric",
+        "bank",
+        "wine",
+        "waveform",
+        "mnist:pca:50",
+        "digits",
+    }
+    assert "celeba" not in available(None)
+    assert "diabetes" in available(shared_data)
 
 
 @pytest.mark.parametrize(

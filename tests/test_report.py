@@ -139,3 +139,10 @@ def test_a_folder_that_cannot_be_made_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="Not a directory"):
         report.open_folder(tmp_path / "file" / "results")
+
+
+def test_references_get_no_star():
+    curves = report.curves_frame(records(), "x", "paper")
+    shown = rows(report.table(curves, "title", NAMES, {"a"}))
+    assert "*" not in "".join(shown["Method A"])
+    assert shown["Method B"][3] == "+10.0*"

@@ -78,3 +78,13 @@ def test_penalties_count_the_rounds_that_a_paired_t_test_decides():
             assert matrix.loc[i, j] == pytest.approx(2 * wins / 5)
     assert (np.diag(matrix) == 0).all()
     assert matrix.loc["good", "bad"] == 2
+
+
+def test_references_are_shown_but_neither_tested_nor_rivals():
+    table = drawn()
+    table["everything"] = table["good"] + 5
+    out = stats.summary(curves(table), {"everything"})
+    assert np.isnan(out.loc["everything", "p"])
+    assert "everything" not in set(out["against"])
+    expected = stats.summary(curves(drawn()))
+    pd.testing.assert_frame_equal(out.drop("everything"), expected, check_names=False)
