@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from prettytable import PrettyTable
 from tqdm import tqdm
 
 import job
@@ -22,8 +21,6 @@ from cli import Options
 from data_utils import DATASETS, find
 from sources import UserError, choose
 from strategies import STRATEGIES
-
-MARK = {"better": " ▲", "worse": " ▼", "": ""}
 
 
 def run(options) -> None:
@@ -48,7 +45,7 @@ def run(options) -> None:
     }
     for token, result in results.items():
         print(title(result))
-        print(table_of(summaries[token]))
+        print(report.statistics_table(summaries[token], result.names))
     penalties = stats.penalties(
         result.curves[~result.curves["method"].isin(job.REFERENCES)] for result in results.values()
     )
@@ -64,7 +61,7 @@ def run(options) -> None:
     for result in results.values():
         job.forget(result)
     if not options.quiet:
-        print("▲, ▼: AULC significantly above, below that of the best other method, see report.md")
+        print(report.LEGEND)
         print(f"report.md, table.csv, table.tex and penalties.png in {options.out}")
 
 
@@ -96,33 +93,12 @@ def title(result: job.Result) -> str:
 # --- tables --------------------------------------------------------------------------------------
 
 
-def cells(summary: pd.DataFrame, pm: str) -> pd.DataFrame:
-    """Final accuracy and AULC as text, mean and deviation, with the verdict's mark; and p."""
-    return pd.DataFrame(
-        {
-            "final": [f"{m:.1f}{pm}{s:.1f}" for m, s in summary[["final", "final_sd"]].to_numpy()],
-            "AULC": [
-                f"{m:.2f}{pm}{s:.2f}{MARK[v]}"
-                for m, s, v in summary[["aulc", "aulc_sd", "verdict"]].itertuples(index=False)
-            ],
-            "p": ["" if np.isnan(p) else f"{p:.3f}" for p in summary["p"]],
-            "against": [STRATEGIES[a].title if a else "" for a in summary["against"]],
-        },
-        index=[STRATEGIES[m].title for m in summary.index],
-    )
-
-
-def table_of(summary: pd.DataFrame) -> str:
-    shown = PrettyTable(["method", "final", "AULC", "p", "against"], align="l")
-    for name, row in cells(summary, " ± ").iterrows():
-        shown.add_row([name, *row])
-    return shown.get_string()
-
-
 def wide_table(results: Mapping, summaries: Mapping, pm: str) -> pd.DataFrame:
     """AULC of every method (rows) on every data set (columns), mean and deviation."""
     columns = {
-        result.table.dataset.name: cells(summaries[token], pm)["AULC"].str.rstrip(" ▲▼")
+        result.table.dataset.name: report.statistics(summaries[token], result.names, pm)[
+            "AULC"
+        ].str.rstrip(" ▲▼")
         for token, result in results.items()
     }
     return pd.DataFrame(columns)
@@ -137,10 +113,6 @@ def long_table(results: Mapping, summaries: Mapping) -> pd.DataFrame:
         .assign(
             dataset=result.table.dataset.name,
             protocol=result.options.protocol,
-            labels_bought=result.curves.groupby("method")["labels_bought"]
-            .max()
-            .reindex(summaries[token].index)
-            .to_numpy(),
         )
         for token, result in results.items()
     ]
@@ -169,7 +141,9 @@ def markdown(results: Mapping, summaries: Mapping, penalties: pd.DataFrame) -> s
         *markdown_table(
             pd.DataFrame(
                 {
-                    result.table.dataset.name: cells(summaries[token], " ± ")["AULC"]
+                    result.table.dataset.name: report.statistics(summaries[token], result.names)[
+                        "AULC"
+                    ]
                     for token, result in results.items()
                 }
             )
@@ -205,7 +179,7 @@ def markdown(results: Mapping, summaries: Mapping, penalties: pd.DataFrame) -> s
             f"Always answering the most frequent class: {100 * job.majority(result.split):.1f} % "
             "on the first seed's test set.",
             "",
-            *markdown_table(cells(summaries[token], " ± ")),
+            *markdown_table(report.statistics(summaries[token], result.names)),
             "",
             f"![curves of {result.table.dataset.name}]({folder}/curves.png)",
             "",

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 import features
 import report
+import stats
 from cli import PROTOCOLS, Options
 from data_utils import DATASETS, SCRIPTS, Dataset, Table, find, is_path, load
 from experiment import Settings, check, run_all
@@ -77,6 +78,10 @@ def run(kind: str, options: Options, given: dict) -> None:
             result.curves, f"{result.source}: test accuracy in %", result.names, REFERENCES
         )
     )
+    if len(result.options.seeds) > 1:
+        summary = stats.summary(result.curves, REFERENCES)
+        print(report.statistics_table(summary, result.names))
+        say(report.LEGEND)
     save(result)
     forget(result)
     say("gain: last round less round 0; mean: over all rounds; *: best value")

@@ -76,6 +76,38 @@ def table(
     return out.get_string()
 
 
+MARK = {"better": " ▲", "worse": " ▼", "": ""}
+LEGEND = (
+    "AULC: area under the learning curve; p: paired Wilcoxon test of it against the best other "
+    "method, Holm-corrected; ▲, ▼: significantly above, below that"
+)
+
+
+def statistics(summary: pd.DataFrame, names: Mapping[str, str], pm: str = " ± ") -> pd.DataFrame:
+    """What ``stats.summary`` says, as text: means, deviations, the verdict's mark, human labels."""
+    counts = summary[["labels_initial", "labels_bought", "labels_validation"]].to_numpy()
+    return pd.DataFrame(
+        {
+            "final": [f"{m:.1f}{pm}{s:.1f}" for m, s in summary[["final", "final_sd"]].to_numpy()],
+            "AULC": [
+                f"{m:.2f}{pm}{s:.2f}{MARK[v]}"
+                for m, s, v in summary[["aulc", "aulc_sd", "verdict"]].itertuples(index=False)
+            ],
+            "p": ["" if np.isnan(p) else f"{p:.3f}" for p in summary["p"]],
+            "against": [names[a] if a else "" for a in summary["against"]],
+            "labels: initial + bought + valid.": [" + ".join(f"{c:,}" for c in n) for n in counts],
+        },
+        index=[names[m] for m in summary.index],
+    )
+
+
+def statistics_table(summary: pd.DataFrame, names: Mapping[str, str]) -> str:
+    cells = statistics(summary, names)
+    out = PrettyTable(["method", *cells.columns], align="l")
+    out.add_rows([[name, *row] for name, row in cells.iterrows()])
+    return out.get_string()
+
+
 def picture(curves: pd.DataFrame, title: str, names: Mapping[str, str], own: set[str]) -> bytes:
     """The curves as a PNG: a line per method, a band of one standard deviation over seeds.
 

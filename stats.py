@@ -27,7 +27,7 @@ def aulc(accuracy: pd.DataFrame) -> pd.Series:
 
 
 def summary(curves: pd.DataFrame, references: Collection[str] = ()) -> pd.DataFrame:
-    """A row per method: mean and deviation of final accuracy and AULC, and a test of the AULC.
+    """A row per method: mean and deviation of final accuracy and AULC, a test of it, human labels.
 
     ``p`` is the two-sided Wilcoxon signed-rank test of a method's AULC against the best OTHER
     method's on the same seeds, corrected by Holm for as many comparisons as there are methods;
@@ -45,6 +45,8 @@ def summary(curves: pd.DataFrame, references: Collection[str] = ()) -> pd.DataFr
             "aulc_sd": area.std(axis=1),
         }
     )
+    counts = [name for name in curves if name.startswith("labels_")]
+    out = out.join(curves.groupby("method")[counts].max())  # those of the last round
     out = out.assign(against="", p=np.nan, verdict="")
     means = out["aulc"].drop(references, errors="ignore")
     if area.shape[1] < 2 or len(means) < 2:

@@ -144,7 +144,8 @@ def test_strict_protocol_over_seeds_with_one_option_overridden(tmp_path, capsys)
         "strict protocol but for l2: l2 5, intercept, Hessian over the labeled set, newton fit, "
         "seeds 0-2" in printed
     )
-    assert printed.count(" ± ") == 4  # gain and mean of two methods
+    assert printed.count(" ± ") == 8  # gain, mean, final and AULC of two methods
+    assert "AULC" in printed
     manifest = json.loads((tmp_path / "bank-strict/run.json").read_text())
     assert manifest["overrides"] == {"l2": 5.0}
     assert manifest["options"]["l2"] == 5.0

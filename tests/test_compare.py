@@ -50,9 +50,17 @@ def test_table_holds_the_statistics_of_the_curves(report):
         found = table[table["dataset"] == name].set_index("method")
         for column in ("final", "final_sd", "aulc", "aulc_sd", "p"):
             np.testing.assert_allclose(found[column], expected[column])
-    bought = table.set_index("method")["labels_bought"]
-    assert set(bought["random"]) == {6}
-    assert set(bought["salutary_plus"]) == {0}
+    labels = table[table["dataset"] == "electric"].set_index("method")
+    assert labels.loc[
+        "random", ["labels_initial", "labels_bought", "labels_validation"]
+    ].tolist() == [
+        300,
+        6,
+        0,
+    ]
+    assert labels.loc["salutary_plus", "labels_bought"] == 0
+    assert labels.loc["salutary_plus", "labels_validation"] == 2_000
+    assert labels.loc["full_pool", "labels_bought"] == 5_700
 
 
 def test_report_shows_every_data_set_method_and_picture(report):
