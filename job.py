@@ -162,7 +162,7 @@ def save(result: Result) -> None:
     title = f"{result.source}\n{describe(result.options, result.explicit)}"
     picture = None
     if result.options.plot:
-        picture = report.picture(result.curves, title, result.names, own)
+        picture = report.picture(result.curves, title, result.names, own, REFERENCES)
     manifest = describe_run(result) | {"compute_seconds": result.seconds}
     report.write(
         result.folder,

@@ -108,34 +108,49 @@ def statistics_table(summary: pd.DataFrame, names: Mapping[str, str]) -> str:
     return out.get_string()
 
 
-def picture(curves: pd.DataFrame, title: str, names: Mapping[str, str], own: set[str]) -> bytes:
-    """The curves as a PNG: a line per method, a band of one standard deviation over seeds.
+# Okabe-Ito for the paper's seven, Tol's muted colours for the others, in the registry's order.
+PALETTE = (
+    "#000000 #E69F00 #56B4E9 #009E73 #CC79A7 #D55E00 #0072B2 #882255 #44AA99 #AA4499 "
+    "#117733 #999933 #661100 #6699CC #DDCC77 #CC6677 #332288 #88CCEE"
+).split()
 
-    Methods in ``own`` buy no labels and are drawn solid, the others dashed.
+
+def picture(
+    curves: pd.DataFrame,
+    title: str,
+    names: Mapping[str, str],
+    own: Collection[str],
+    references: Collection[str] = (),
+) -> bytes:
+    """The curves as a PNG: a line per method, a band of 95 % confidence in its mean over seeds.
+
+    Methods in ``own`` buy no labels and are drawn solid, ``references`` dotted, the others dashed.
     """
     from matplotlib.figure import Figure  # half a second that --no-plot need not pay
 
     accuracy = curves.pivot(index="round", columns=["method", "seed"], values="test_accuracy") * 100
-    figure = Figure(figsize=(8.5, 4.8), layout="constrained")
-    axes = figure.subplots()
     methods = sorted(
         dict.fromkeys(curves["method"]), key=lambda m: -accuracy[m].iloc[-1].mean()
     )  # the legend then lists them as the lines end, from top to bottom
-    palette = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2"]
-    colours = {method: palette[i % len(palette)] for i, method in enumerate(names)}
+    figure = Figure(figsize=(8.5, max(4.8, 1.2 + 0.3 * len(methods))), layout="constrained")
+    axes = figure.subplots()
+    colours = {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(names)}
     for i, method in enumerate(methods):
+        seeds = accuracy[method].shape[1]
         mean, spread = accuracy[method].mean(axis=1), accuracy[method].std(axis=1)
+        colour = "#808080" if method in references else colours[method]
+        style = ":" if method in references else "-" if method in own else (0, (4, 1.5))
         axes.plot(
             mean,
-            color=colours[method],
+            color=colour,
             # curves can coincide: later ones are thinner, so that both are seen
             linewidth=4.0 - 2.5 * i / max(len(methods) - 1, 1),
-            linestyle="-" if method in own else (0, (4, 1.5)),
+            linestyle=style,
             label=names[method] + (" (buys no label)" if method in own else ""),
         )
-        if accuracy[method].shape[1] > 1:
-            band = mean - spread, mean + spread
-            axes.fill_between(mean.index, *band, color=colours[method], alpha=0.12, lw=0)
+        if seeds > 1:
+            half = 1.96 * spread / np.sqrt(seeds)
+            axes.fill_between(mean.index, mean - half, mean + half, color=colour, alpha=0.12, lw=0)
     figure.suptitle(title, fontsize=10)
     axes.set(xlabel="round", ylabel="test accuracy (%)")
     axes.set_xlim(0, accuracy.index[-1])
