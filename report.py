@@ -88,9 +88,9 @@ def statistics(summary: pd.DataFrame, names: Mapping[str, str], pm: str = " ± "
     counts = summary[["labels_initial", "labels_bought", "labels_validation"]].to_numpy()
     return pd.DataFrame(
         {
-            "final": [f"{m:.1f}{pm}{s:.1f}" for m, s in summary[["final", "final_sd"]].to_numpy()],
+            "final": [spread(m, s, 1, pm) for m, s in summary[["final", "final_sd"]].to_numpy()],
             "AULC": [
-                f"{m:.2f}{pm}{s:.2f}{MARK[v]}"
+                spread(m, s, 2, pm) + MARK[v]
                 for m, s, v in summary[["aulc", "aulc_sd", "verdict"]].itertuples(index=False)
             ],
             "p": ["" if np.isnan(p) else f"{p:.3f}" for p in summary["p"]],
@@ -99,6 +99,12 @@ def statistics(summary: pd.DataFrame, names: Mapping[str, str], pm: str = " ± "
         },
         index=[names[m] for m in summary.index],
     )
+
+
+def spread(mean: float, deviation: float, digits: int, pm: str) -> str:
+    """Mean and deviation; the mean alone for a single seed, which has no deviation."""
+    shown = "" if np.isnan(deviation) else f"{pm}{deviation:.{digits}f}"
+    return f"{mean:.{digits}f}{shown}"
 
 
 def statistics_table(summary: pd.DataFrame, names: Mapping[str, str]) -> str:

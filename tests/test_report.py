@@ -11,6 +11,7 @@ from conftest import ROOT
 from matplotlib.image import imread
 
 import report
+import stats
 from sources import UserError
 
 NAMES = {"a": "Method A", "b": "Method B"}
@@ -146,3 +147,12 @@ def test_references_get_no_star():
     shown = rows(report.table(curves, "title", NAMES, {"a"}))
     assert "*" not in "".join(shown["Method A"])
     assert shown["Method B"][3] == "+10.0*"
+
+
+def test_statistics_of_a_single_seed_show_no_deviation():
+    shown = report.statistics(stats.summary(report.curves_frame(records(), "x", "paper")), NAMES)
+    assert shown.loc["Method A", ["final", "p", "against"]].tolist() == ["70.0", "", ""]
+    several = report.curves_frame(records(seeds=(0, 1, 2)), "x", "paper")
+    shown = report.statistics(stats.summary(several), NAMES)
+    assert shown.loc["Method A", "final"] == "72.0 ± 2.0"
+    assert shown.loc["Method B", "against"] == "Method A"
