@@ -4,6 +4,7 @@ What a data set computed is kept under its own folder; a comparison that was kil
 """
 
 import io
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import job
 import report
 import stats
 from audit import confusion, drift
-from cli import Options
+from cli import Options, feature_kind
 from data_utils import DATASETS, find
 from sources import UserError, choose
 from strategies import STRATEGIES
@@ -33,6 +34,8 @@ def run(options) -> None:
         options = replace(options, datasets=available(options.data_dir))
     plans = {token: plan(token, options) for token in options.datasets}
     methods = job.chosen(options.methods)
+    if job.REFERENCES.issuperset(methods):
+        raise UserError("--methods names references alone: name a method to compare with them")
     rounds = len(plans) * len(methods) * len(options.seeds) * (options.rounds + 1)
     results: dict[str, job.Result] = {}
     with tqdm(total=rounds, unit="round", disable=options.quiet, leave=False) as bar:
@@ -71,9 +74,13 @@ def plan(token: str, options) -> tuple[str, Options]:
     choose("data set", name, list(DATASETS))
     if sum(other.split(":")[0] == name for other in options.datasets) > 1:
         raise UserError(f"--datasets names {name} twice: their results would share a folder")
+    try:
+        features = feature_kind(made) if made else None
+    except ArgumentTypeError as error:
+        raise UserError(f"--datasets {token}: {error}") from error
     known = {item.name for item in fields(Options)}
     shared = {k: v for k, v in vars(options).items() if k in known}
-    own = {"dataset": name, "features": made or None, "quiet": True}
+    own = {"dataset": name, "features": features, "quiet": True}
     return DATASETS[name].kind, Options(**shared | own)
 
 

@@ -138,6 +138,16 @@ def test_tensors_in_give_a_tensor_out():
     np.testing.assert_array_equal(scores.numpy(), expected)
 
 
+@pytest.mark.parametrize("solver", ["cholesky", "cg"])
+@pytest.mark.parametrize("name", ["bank", "wine"])
+def test_inverse_hvp_undoes_the_hessian(name, solver):
+    split, model = fitted(name)
+    X = split.X[split.labeled]
+    G = influence.gradient(model, split.X[split.validation], split.y[split.validation])
+    V = influence.inverse_hvp(model, X, G, solver=solver)
+    torch.testing.assert_close(influence.hessian(model, X).product(V), G, rtol=1e-8, atol=1e-8)
+
+
 def test_loss_is_the_sum_of_cross_entropies():
     split, model = fitted("waveform", fit_intercept=True)
     X, y = split.X[split.validation], split.y[split.validation]
