@@ -101,14 +101,23 @@ def whole(least: int):
     return convert
 
 
-def positive(text: str) -> float:
+def number(text: str) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
+        return float("nan")
+
+
+def positive(text: str) -> float:
+    if not 0 < number(text) < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
+    return number(text)
+
+
+def not_negative(text: str) -> float:
+    if not 0 <= number(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return number(text)
 
 
 def seed_list(text: str) -> tuple[int, ...]:
@@ -194,6 +203,14 @@ class Options:
         "newton: exact; lbfgs: stopped early, as the paper's Bank curves were (its default there)",
         choices=("newton", "lbfgs"),
     )
+    solver: str = option(
+        "auto",
+        "of the influence: cholesky, a dense factor; cg, conjugate gradients (default: by size)",
+        choices=("auto", "cholesky", "cg"),
+    )
+    damping: float = option(
+        0.0, "added to the diagonal of the influence's Hessian (default: 0)", type=not_negative
+    )
     features: str | None = option(
         None,
         "pca:N, the first N principal components of labeled + pool; or efficientnet, a pretrained "
@@ -210,6 +227,9 @@ class Options:
     )
     device: str = option(
         "auto", "where to compute (default: auto)", choices=("auto", "cpu", "cuda")
+    )
+    dtype: str = option(
+        "float64", "numbers of the arithmetic (default: float64)", choices=("float64", "float32")
     )
     data_dir: Path | None = option(None, "folder looked into before datasets/", type=Path)
     out: Path = option(Path("results"), "folder for results (default: results)", type=Path)

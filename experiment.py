@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 import baselines  # noqa: F401, registers its strategies
 import influence
 from audit import audit
+from hessian import as_tensor
 from models import LogisticRegression
 from report import write
 from sources import UserError
@@ -44,8 +45,28 @@ class Settings:
     intercept: bool = False
     hessian: str = "pool"
     fit: str = "newton"
+    solver: str = "auto"
+    damping: float = 0.0
     device: str = "cpu"
+    dtype: str = "float64"
     legacy_generator: bool = True
+
+
+@dataclass(frozen=True)
+class Features:
+    """A split's features as the models take them, brought to the device once for all methods."""
+
+    pool: torch.Tensor
+    validation: torch.Tensor
+    test: torch.Tensor
+    norms: np.ndarray  # of every row
+
+    @classmethod
+    def of(cls, split: Split, settings: Settings) -> "Features":
+        parts = (split.X[part] for part in (split.pool, split.validation, split.test))
+        kind = settings.device, getattr(torch, settings.dtype)
+        norms = np.sqrt(np.einsum("nd,nd->n", split.X, split.X))
+        return cls(*(as_tensor(part, *kind) for part in parts), norms)
 
 
 def run(
@@ -54,26 +75,30 @@ def run(
     settings: Settings,
     seed: int,
     on_round: Callable[[], object] = lambda: None,
+    features: Features | None = None,
 ) -> tuple[list[dict], list[dict]]:
     """One method on one split: a curve of rounds + 1 records, and a record per pick.
 
+    features : ``Features.of(split, settings)``, where it is made already.
     Raises UserError where the pool is smaller than rounds × budget.
     """
     check(split, settings)
+    features = features or Features.of(split, settings)
+    norms = features.norms
     strategy = STRATEGIES[method]
     rng = generator(strategy, settings, seed)
     labeled, labels = split.labeled, split.y[split.labeled]  # labels: true at first, then as given
-    pool, bought = split.pool, 0
+    left, bought, memory = np.arange(len(split.pool)), 0, {}
     X_validation, y_validation = split.X[split.validation], split.y[split.validation]
-    X_test, y_test = split.X[split.test], split.y[split.test]
-    norms = np.sqrt(np.einsum("nd,nd->n", split.X, split.X))
     model = LogisticRegression(
         settings.l2,
         settings.intercept,
         solver=settings.fit,
         warm_start=True,
         device=settings.device,
+        dtype=settings.dtype,
     )
+    kind = settings.device, getattr(torch, settings.dtype)
     curve, picked = [], []
     reference = strategy.labels == "reference"  # fitted once, in round 1
     reads = strategy.reads_validation
@@ -89,25 +114,29 @@ def run(
                 X_labeled=split.X[labeled],
                 y_labeled=labels,
                 initial=len(split.labeled),
-                X_pool=split.X[pool],
+                pool=features.pool,
+                left=left,
                 X_validation=X_validation,
                 y_validation=y_validation,
                 budget=settings.budget,
                 hessian=settings.hessian,
                 rng=rng,
+                solver=settings.solver,
+                damping=settings.damping,
+                memory=memory,
             )
             picks = strategy.pick(query)
             verify(picks, strategy, query)
-            rows = pool[picks.rows]
+            rows = split.pool[left[picks.rows]]
             if picks.labels is None:
                 given, bought = split.y[rows], bought + len(rows)
             else:
                 given = picks.labels
             labeled, labels = np.append(labeled, rows), np.append(labels, given)
-            pool = np.delete(pool, picks.rows)
+            left = np.delete(left, picks.rows)
             records = pick_records(split, rows, given, picks.scores, norms)
             picked += [{"method": method, "seed": seed, "round": round_number} | r for r in records]
-        model.fit(split.X[labeled], labels)
+        model.fit_checked(as_tensor(split.X[labeled], *kind), labels)
         seconds = perf_counter() - start
         curve.append(
             {
@@ -118,8 +147,9 @@ def run(
                 "labels_bought": bought,
                 "labels_validation": len(y_validation) if reads and round_number > 0 else 0,
                 "seconds": seconds,
+                "condition": memory.pop("condition", np.nan),
             }
-            | measure(model, X_validation, y_validation, X_test, y_test)
+            | measure(model, split, features)
             | audit(picked, round_number, strategy.labels == "own", norms[split.pool].mean())
         )
         on_round()
@@ -143,10 +173,12 @@ def pick_records(split: Split, rows, given, scores, norms: np.ndarray) -> list[d
     ]
 
 
-def measure(model: LogisticRegression, X_validation, y_validation, X_test, y_test) -> dict:
+def measure(model: LogisticRegression, split: Split, features: Features) -> dict:
     """How well the model does; ``gap`` is by how much it does better where the influence looked."""
-    on_test, on_validation = model.score(X_test, y_test), model.score(X_validation, y_validation)
-    loss = influence.loss(model, X_validation, y_validation)
+    y_validation, y_test = split.y[split.validation], split.y[split.test]
+    on_test = float((model.predict_checked(features.test) == y_test).mean())
+    on_validation = float((model.predict_checked(features.validation) == y_validation).mean())
+    loss = influence.loss(model, features.validation, y_validation)
     return {
         "test_accuracy": on_test,
         "validation_accuracy": on_validation,
@@ -193,6 +225,7 @@ def run_seed(
 ) -> list[tuple[list[dict], list[dict]]]:
     """All methods on one seed's split: what ``run`` gives for each, from the store where it is."""
     split = cache(split_for)
+    features = cache(lambda: Features.of(split(seed), settings))
     results = []
     with few_threads(split(seed)):
         for method in methods:
@@ -202,7 +235,14 @@ def run_seed(
                 on_round(len(result[0]))
             else:
                 try:
-                    result = run(split(seed), method, settings, seed, lambda: on_round(1))
+                    result = run(
+                        split(seed),
+                        method,
+                        settings,
+                        seed,
+                        lambda: on_round(1),
+                        features(),
+                    )
                 except np.linalg.LinAlgError as error:
                     raise UserError(f"{method}, seed {seed}: {error}") from error
                 text = json.dumps(result, default=lambda number: number.item())
@@ -250,7 +290,7 @@ def check(split: Split, settings: Settings) -> None:
 def verify(picks: Picks, strategy: Strategy, query: Query) -> None:
     """Hold a strategy to its contract; a breach is an error of the program, not of the user."""
     rows = np.asarray(picks.rows)
-    if len(np.unique(rows)) != query.budget or not ((rows >= 0) & (rows < len(query.X_pool))).all():
+    if len(np.unique(rows)) != query.budget or not ((rows >= 0) & (rows < len(query.left))).all():
         raise AssertionError(f"{strategy.name} must pick {query.budget} different pool rows")
     if (picks.labels is None) != (strategy.labels == "true"):
         raise AssertionError(f"{strategy.name} is registered with labels={strategy.labels!r}")

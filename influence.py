@@ -17,14 +17,14 @@ and all classes of all rows cost one product of X with 2U columns; nothing of si
 From Σ_c p_ic (p_i − e_c) = 0 follows Σ_c p_ic benefit[i, c] = 0.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from models import (
+from hessian import (
     Hessian,
-    LogisticRegression,
     as_tensor,
     cross_entropy,
     probabilities,
@@ -32,8 +32,10 @@ from models import (
     pull_back,
     targets,
 )
+from models import LogisticRegression
 
 FINITE_ENTRIES = 4_000_000  # numbers held at once for the finite step: 32 MB
+CHUNK_ENTRIES = 4_000_000  # features scored at once
 
 
 def class_numbers(model: LogisticRegression, y) -> torch.Tensor:
@@ -46,58 +48,91 @@ def class_numbers(model: LogisticRegression, y) -> torch.Tensor:
     return torch.as_tensor(codes, device=model.theta_.device)
 
 
+def features(model: LogisticRegression, X) -> torch.Tensor:
+    """X (n, D) as a tensor where and of what the model's weights are."""
+    return as_tensor(X, model.theta_.device, model.theta_.dtype)
+
+
 def loss(model: LogisticRegression, X, y) -> float:
     """Sum of the cross-entropies over X (n, D) and y (n,), without the penalty."""
-    Z = project(as_tensor(X, model.theta_.device), model.theta_)
-    return float(cross_entropy(Z, targets(class_numbers(model, y), len(model.theta_))))
+    Z = project(features(model, X), model.theta_)
+    return float(cross_entropy(Z, targets(class_numbers(model, y), Z.shape[1], Z.dtype)))
 
 
 def gradient(model: LogisticRegression, X, y) -> torch.Tensor:
     """Gradient of ``loss`` in theta: the shape of ``model.theta_``."""
-    X = as_tensor(X, model.theta_.device)
-    residual = probabilities(project(X, model.theta_))  # (n, U)
-    residual = residual - targets(class_numbers(model, y), residual.shape[1])
+    X = features(model, X)
+    P = probabilities(project(X, model.theta_))  # (n, U)
+    residual = P - targets(class_numbers(model, y), P.shape[1], P.dtype)
     return pull_back(residual, X, model.fit_intercept)
 
 
-def hessian(model: LogisticRegression, X, l2: float | None = None) -> Hessian:
-    """Hessian over the rows X (n, D), with the model's penalty unless ``l2`` names another."""
-    X = as_tensor(X, model.theta_.device)
+def hessian(
+    model: LogisticRegression,
+    X,
+    l2: float | None = None,
+    *,
+    damping: float = 0.0,
+    weights: torch.Tensor | None = None,
+) -> Hessian:
+    """Hessian over the rows X (n, D), with the model's penalty unless ``l2`` names another.
+
+    damping, weights : see ``Hessian``.
+    """
+    X = features(model, X)
     P = probabilities(project(X, model.theta_))
-    return Hessian(X, P, model.l2 if l2 is None else l2, model.fit_intercept)
+    l2 = model.l2 if l2 is None else l2
+    return Hessian(X, P, l2, model.fit_intercept, damping=damping, weights=weights)
 
 
-def inverse_hvp(model: LogisticRegression, X, G: torch.Tensor, *, solver="auto") -> torch.Tensor:
+def inverse_hvp(
+    model: LogisticRegression, X, G: torch.Tensor, *, solver="auto", damping: float = 0.0
+) -> torch.Tensor:
     """H⁻¹ G with H over the rows X (n, D): the shape of ``model.theta_``. See ``Hessian.solve``."""
-    return hessian(model, X).solve(G, solver=solver)
+    return hessian(model, X, damping=damping).solve(G, solver=solver)
 
 
 class Influence:
     """Benefits at one fitted model: what does not depend on the rows to score is computed once.
 
-    Parameters are those of ``benefit``. The methods take a tensor X (n, D) and give (n, K).
+    Parameters are those of ``benefit``; ``X_hessian`` may be a ``Hessian`` made before, and
+    ``start`` a V near the solution, such as the last round's, from which CG begins.
+    ``first`` and ``finite`` take X (n, D), array or tensor, and give a tensor (n, K); they convert
+    and score ``CHUNK_ENTRIES`` numbers at a time, so that memory grows with n × K only.
     """
 
-    def __init__(self, model, X_hessian, X_validation, y_validation, *, solver: str = "auto"):
-        self.model, self.solver = model, solver
-        self.hessian = hessian(model, X_hessian)
+    def __init__(
+        self,
+        model,
+        X_hessian,
+        X_validation,
+        y_validation,
+        *,
+        solver: str = "auto",
+        damping: float = 0.0,
+        start: torch.Tensor | None = None,
+    ):
+        self.model, self.solver, self.start = model, solver, start
+        ready = isinstance(X_hessian, Hessian)
+        self.hessian = X_hessian if ready else hessian(model, X_hessian, damping=damping)
         self.gradient = gradient(model, X_validation, y_validation)
         self.X_validation = X_validation
 
     @cached_property
     def solution(self) -> torch.Tensor:
         """V = H⁻¹ g, (U, width)."""
-        return self.hessian.solve(self.gradient, solver=self.solver)
+        return self.hessian.solve(self.gradient, solver=self.solver, start=self.start)
 
-    def first(self, X: torch.Tensor) -> torch.Tensor:
+    @property
+    def condition(self) -> float:
+        """An estimate of H's condition number where the solver has it: NaN for CG."""
+        return self.hessian.known_condition
+
+    def first(self, X) -> torch.Tensor:
         """The first-order benefit, the paper's: one product of X with 2U columns."""
-        Z, S = self._project(X)
-        P = probabilities(Z)
-        if P.shape[1] == 1:
-            return torch.cat([P * S, (P - 1) * S], 1)
-        return (P * S).sum(1, keepdim=True) - S
+        return self._by_chunk(self._first, X, CHUNK_ENTRIES // X.shape[1])
 
-    def finite(self, X: torch.Tensor) -> torch.Tensor:
+    def finite(self, X) -> torch.Tensor:
         """The benefit after the whole step that a row makes, its own curvature included.
 
         Adding (x, c) moves theta by −H⁻¹(a ⊗ x), where a (U,) solves a = p(z − B a) − e_c with
@@ -106,15 +141,29 @@ class Influence:
         Q_jk = xᵀ[H⁻¹H_vH⁻¹]_jk x.
 
         Cost: two products of n × (U·width)², the (U·width)³ of an inverse, and U × U systems.
-        Raises ValueError where there are more than ``models.DENSE_PARAMETERS`` parameters.
+        Raises ValueError where there are more than ``hessian.DENSE_PARAMETERS`` parameters.
         """
-        rows = max(1, FINITE_ENTRIES // (self.gradient.numel() * len(self.gradient)))
-        return torch.cat([self._finite(chunk) for chunk in X.split(rows)])
+        rows = FINITE_ENTRIES // (self.gradient.numel() * len(self.gradient))
+        return self._by_chunk(self._finite, X, rows)
 
-    def class_probabilities(self, X: torch.Tensor) -> torch.Tensor:
+    def class_probabilities(self, X) -> torch.Tensor:
         """The model's p(c|x)."""
-        P = probabilities(project(X, self.model.theta_))
+        P = probabilities(project(features(self.model, X), self.model.theta_))
         return torch.cat([1 - P, P], 1) if P.shape[1] == 1 else P
+
+    def _by_chunk(self, score: Callable, X, rows: int) -> torch.Tensor:
+        rows = max(rows, 1)
+        chunks = (features(self.model, X[i : i + rows]) for i in range(0, max(len(X), 1), rows))
+        scores = [score(chunk) for chunk in chunks]
+        return scores[0] if len(scores) == 1 else torch.cat([s.T for s in scores], 1).T
+
+    def _first(self, X: torch.Tensor) -> torch.Tensor:
+        Z, S = self._project(X)
+        P = probabilities(Z)
+        if P.shape[1] == 1:
+            PS = P * S
+            return torch.cat([PS.T, (PS - S).T]).T
+        return (P * S).sum(1, keepdim=True) - S
 
     def _project(self, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         both = project(X, torch.cat([self.model.theta_, self.solution]))  # one pass over X
@@ -137,7 +186,7 @@ class Influence:
             for blocks in self._blocks
         )  # (n, U, U) each
         classes = torch.arange(len(self.model.classes_), device=X.device)
-        a = resting_residual(Z, B, targets(classes, Z.shape[1]))  # (n, K, U)
+        a = resting_residual(Z, B, targets(classes, Z.shape[1], Z.dtype))  # (n, K, U)
         return (a * S[:, None]).sum(2) - torch.einsum("ncj,njk,nck->nc", a, Q, a) / 2
 
 
@@ -153,10 +202,11 @@ def resting_residual(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> torch
         P = probabilities((Z[:, None] - moved).reshape(-1, units)).reshape(a.shape)
         return P, a - P + T
 
+    rest = 1e-12 if Z.dtype == torch.float64 else 1e-6
     a = probabilities(Z)[:, None] - T
     P, F = residual(a)
     for _ in range(50):
-        if F.abs().max() < 1e-12:
+        if F.abs().max() < rest:
             break
         if units == 1:
             step = F / (1 + P * (1 - P) * B)
@@ -164,7 +214,7 @@ def resting_residual(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> torch
             J = torch.diag_embed(P) - P[..., None] * P[..., None, :]
             step = torch.linalg.solve(torch.eye(units).to(J) + J @ B[:, None], F)
         length = torch.ones_like(a[..., :1])
-        before = F.norm(dim=2, keepdim=True).clamp(min=1e-12)  # below it, all is rounding
+        before = F.norm(dim=2, keepdim=True).clamp(min=rest)  # below it, all is rounding
         for _ in range(10):
             tried = a - length * step
             P, F_new = residual(tried)
@@ -184,6 +234,7 @@ def benefit(
     X_pool,
     *,
     solver: str = "auto",
+    damping: float = 0.0,
     step: str = "first",
 ):
     """Predicted fall of the summed validation loss for every pool row under every label.
@@ -195,6 +246,7 @@ def benefit(
     X_validation (v, D), y_validation (v,) : the validation set.
     X_pool (n, D) : the rows to score. NumPy array or tensor; the answer is of the same kind.
     solver : "auto", "cholesky" or "cg".
+    damping : added to the diagonal of H.
     step : "first", the paper's first-order estimate, or "finite", which is right for outliers too
         and costs two products of n × (U·D)² more (see ``Influence.finite``).
 
@@ -207,6 +259,8 @@ def benefit(
     """
     if step not in ("first", "finite"):
         raise ValueError(f"unknown step {step!r}: choose first or finite")
-    influence = Influence(model, X_hessian, X_validation, y_validation, solver=solver)
-    scores = getattr(influence, step)(as_tensor(X_pool, model.theta_.device))
+    influence = Influence(
+        model, X_hessian, X_validation, y_validation, solver=solver, damping=damping
+    )
+    scores = getattr(influence, step)(X_pool)
     return scores.to(X_pool.device) if isinstance(X_pool, torch.Tensor) else scores.cpu().numpy()

@@ -118,7 +118,10 @@ def compute(
         intercept=options.intercept,
         hessian=options.hessian,
         fit=options.fit,
+        solver=options.solver,
+        damping=options.damping,
         device=options.device,
+        dtype=options.dtype,
         legacy_generator=options.protocol == "paper",
     )
     pca = int(options.features[4:]) if (options.features or "").startswith("pca:") else None

@@ -15,7 +15,7 @@ from sources import UserError
 
 CURVE_COLUMNS = (
     "dataset,protocol,method,seed,round,test_accuracy,validation_accuracy,validation_loss,"
-    "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap"
+    "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap,condition"
 ).split(",")
 PICK_COLUMNS = "method,seed,round,row,label,true_label,score,norm".split(",")
 MOST_ROUNDS = 11  # columns of the printed table; curves.csv holds every round

@@ -8,7 +8,8 @@ those of the paper's figures (arXiv 2405.17627, section 4).
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,9 @@ from modAL.uncertainty import entropy_sampling, margin_sampling, uncertainty_sam
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
 
-from influence import Influence, benefit, class_numbers
-from models import DENSE_PARAMETERS, LogisticRegression, as_tensor
+from hessian import DENSE_PARAMETERS, project
+from influence import Influence, benefit, class_numbers, hessian
+from models import LogisticRegression
 
 Generator = np.random.Generator | np.random.RandomState
 
@@ -30,33 +32,58 @@ class Query:
 
     model : fitted on the labeled set.
     X_labeled (m, D), y_labeled (m,) : the labeled set; its first ``initial`` rows were there at 0.
-    X_pool (n, D) : the pool, without labels.
+    pool (N, D) : a tensor on the model's device, the pool as it was at round 0, without labels.
+    left (n,) : ascending positions in it of the rows that are still there.
     X_validation (v, D), y_validation (v,) : the validation set.
     budget : how many rows to pick.
     hessian : "pool" or "labeled", the rows that the influence's Hessian sums over.
     rng : the only source of randomness; it lives as long as the run.
+    solver, damping : of the influence, see ``influence.benefit``.
+    memory : whatever a strategy wants to find again in the next round; it lives as long as the run.
     """
 
     model: LogisticRegression
     X_labeled: np.ndarray
     y_labeled: np.ndarray
     initial: int
-    X_pool: np.ndarray
+    pool: torch.Tensor
+    left: np.ndarray
     X_validation: np.ndarray
     y_validation: np.ndarray
     budget: int
     hessian: str
     rng: Generator
+    solver: str = "auto"
+    damping: float = 0.0
+    memory: dict = field(default_factory=dict)
+
+    @cached_property
+    def X_pool(self) -> np.ndarray:
+        """The rows that can be picked, (n, D): a copy, made for the strategies that ask for it."""
+        return self.pool[self.left].cpu().numpy()
 
     def influence(self, model=None, X_labeled: np.ndarray | None = None) -> Influence:
         """Benefits on this round's data, or with a later model and labeled set."""
-        rows = self.X_labeled if X_labeled is None else X_labeled
-        X_hessian = self.X_pool if self.hessian == "pool" else rows
-        return Influence(model or self.model, X_hessian, self.X_validation, self.y_validation)
+        model = model or self.model
+        X, weights = self.X_labeled if X_labeled is None else X_labeled, None
+        if self.hessian == "pool":
+            X, weights = self.pool, self.pool.new_zeros(len(self.pool))
+            weights[self.left] = 1.0
+        made = Influence(
+            model,
+            hessian(model, X, damping=self.damping, weights=weights),
+            self.X_validation,
+            self.y_validation,
+            solver=self.solver,
+            start=self.memory.get("solution"),  # of the last round, for conjugate gradients
+        )
+        self.memory["solution"] = made.solution
+        self.memory["condition"] = made.condition
+        return made
 
     def benefit(self) -> np.ndarray:
-        """Benefit of every pool row under every label: (n, K)."""
-        return self.influence().first(as_tensor(self.X_pool, self.model.device)).cpu().numpy()
+        """Benefit of every row that can be picked under every label: (n, K)."""
+        return self.influence().first(self.pool).cpu().numpy()[self.left]
 
 
 class Picks(NamedTuple):
@@ -118,7 +145,7 @@ def highest(scores: np.ndarray, count: int) -> np.ndarray:
 
 @strategy("random", "Random", "rows at random", labels="true")
 def random(query: Query) -> Picks:
-    rows = query.rng.choice(len(query.X_pool), query.budget, replace=False)
+    rows = query.rng.choice(len(query.left), query.budget, replace=False)
     return Picks(rows, None, np.full(query.budget, np.nan))
 
 
@@ -153,12 +180,14 @@ def _modal(query: Query, sampler: Callable) -> Picks:
     reads_validation=True,
 )
 def pred_infl(query: Query) -> Picks:
-    X, y = query.X_labeled[: query.initial], query.y_labeled[: query.initial]
-    model = clone(query.model).set_params(l2=0.01, solver="newton").fit(X, y)
-    scores = benefit(model, X, query.X_validation, query.y_validation, X)
-    own = scores[np.arange(len(X)), class_numbers(model, y).cpu()]
-    tree = DecisionTreeRegressor(random_state=42).fit(X, own)  # the same tree in every round
-    predicted = tree.predict(query.X_pool)
+    if "predicted" not in query.memory:  # the first labeled rows, and so the tree, stay the same
+        X, y = query.X_labeled[: query.initial], query.y_labeled[: query.initial]
+        model = clone(query.model).set_params(l2=0.01, solver="newton").fit(X, y)
+        scores = benefit(model, X, query.X_validation, query.y_validation, X)
+        own = scores[np.arange(len(X)), class_numbers(model, y).cpu()]
+        tree = DecisionTreeRegressor(random_state=42).fit(X, own)
+        query.memory["predicted"] = tree.predict(query.pool.cpu().numpy())
+    predicted = query.memory["predicted"][query.left]
     # A tree predicts few distinct values: equal ones in random order, as in the published notebook.
     order = query.rng.permutation(len(predicted))
     rows = order[np.argsort(predicted[order], kind="stable")[-query.budget :]]
@@ -174,7 +203,8 @@ def pred_infl(query: Query) -> Picks:
 )
 def isal(query: Query) -> Picks:
     scores = query.benefit()
-    predicted = query.model.predict_proba(query.X_pool).argmax(1)
+    logits = project(query.pool, query.model.theta_).cpu().numpy()[query.left]
+    predicted = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).astype(int)
     own = scores[np.arange(len(scores)), predicted]
     rows = highest(own, query.budget)
     return Picks(rows, None, own[rows])
@@ -255,30 +285,38 @@ def score(
 
 def _best_at_once(query: Query, *, weighted: bool) -> Picks:
     """The ``budget`` rows that score highest, as if each came alone (the paper's rule)."""
-    X = as_tensor(query.X_pool, query.model.device)
-    taken = torch.zeros(len(X), dtype=torch.bool, device=X.device)
-    _, scores = score(query.influence(), X, step="first", weighted=weighted, taken=taken)
+    _, scores = score(
+        query.influence(), query.pool, step="first", weighted=weighted, taken=gone(query)
+    )
     scores = scores.cpu().numpy()
     rows = highest(scores.max(1), query.budget)
-    return Picks(rows, query.model.classes_[scores[rows].argmax(1)], scores[rows].max(1))
+    labels = query.model.classes_[scores[rows].argmax(1)]
+    return Picks(np.searchsorted(query.left, rows), labels, scores[rows].max(1))
+
+
+def gone(query: Query) -> torch.Tensor:
+    """Which rows of the first pool cannot be picked any more: (N,)."""
+    taken = torch.ones(len(query.pool), dtype=torch.bool, device=query.pool.device)
+    taken[query.left] = False
+    return taken
 
 
 def _best_in_turn(query: Query, *, step: str, weighted: bool) -> Picks:
     """``budget`` times the row that scores highest, each after a refit on all before it."""
-    X = as_tensor(query.X_pool, query.model.device)
-    taken = torch.zeros(len(X), dtype=torch.bool, device=X.device)
+    taken = gone(query)
     model = deepcopy(query.model).set_params(solver="newton", warm_start=True)
     X_labeled, y_labeled = query.X_labeled, query.y_labeled
     picks = []
     for _ in range(query.budget):
         influence = query.influence(model, X_labeled)
-        rows, scores = score(influence, X, step=step, weighted=weighted, taken=taken)
+        rows, scores = score(influence, query.pool, step=step, weighted=weighted, taken=taken)
         best = int(scores.max(1).values.argmax())
         row, label = int(rows[best]), model.classes_[int(scores[best].argmax())]
         picks.append((row, label, float(scores[best].max())))
         taken[row] = True
-        X_labeled = np.vstack([X_labeled, query.X_pool[row]])
+        X_labeled = np.vstack([X_labeled, query.pool[row].cpu()])
         y_labeled = np.append(y_labeled, label)
         model.fit(X_labeled, y_labeled)
     rows, labels, scores = zip(*picks, strict=True)
-    return Picks(np.array(rows), np.array(labels), np.array(scores))
+    rows = np.searchsorted(query.left, rows)
+    return Picks(rows, np.array(labels), np.array(scores))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from conftest import split_of
 from scipy.spatial.distance import cdist
 from scipy.stats import entropy
@@ -28,7 +29,8 @@ def query_on(X_labeled, y_labeled, X_pool, budget):
         X_labeled=X_labeled,
         y_labeled=y_labeled,
         initial=len(X_labeled),
-        X_pool=X_pool,
+        pool=torch.as_tensor(X_pool),
+        left=np.arange(len(X_pool)),
         X_validation=X_labeled,
         y_validation=y_labeled,
         budget=budget,

@@ -8,7 +8,8 @@ from sklearn.linear_model import LogisticRegression as Reference
 from sklearn.utils.estimator_checks import check_estimator
 
 import models
-from models import Hessian, LogisticRegression, probabilities, project
+from hessian import Hessian, probabilities, project
+from models import LogisticRegression
 
 
 def labeled(name):

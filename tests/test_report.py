@@ -34,6 +34,7 @@ def records(rounds=2, seeds=(0,)):
             "wrong_share": np.nan,
             "pick_norm": np.nan,
             "gap": 0.0,
+            "condition": 10.0,
         }
         for method in "ab"
         for seed in seeds
@@ -69,7 +70,7 @@ def test_frames_have_the_promised_columns():
     curves = report.curves_frame(records(), "bank", "strict")
     assert ",".join(curves) == (
         "dataset,protocol,method,seed,round,test_accuracy,validation_accuracy,validation_loss,"
-        "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap"
+        "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap,condition"
     )
     columns = "method,seed,round,row,label,true_label,score,norm"
     assert ",".join(report.picks_frame([dict.fromkeys(columns.split(","), 1)])) == columns

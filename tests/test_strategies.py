@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import split_of
 from modAL.uncertainty import classifier_entropy, classifier_margin, classifier_uncertainty
 
@@ -19,7 +20,8 @@ def query_of(name="wine", hessian="pool", budget=10, seed=0, l2=5.0):
         X_labeled=X,
         y_labeled=y,
         initial=len(split.labeled),
-        X_pool=split.X[split.pool[:-20]],
+        pool=torch.as_tensor(split.X[split.pool]),
+        left=np.arange(len(split.pool) - 20),
         X_validation=split.X[split.validation],
         y_validation=split.y[split.validation],
         budget=budget,
