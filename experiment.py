@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 import baselines  # noqa: F401, registers its strategies
 import influence
 from audit import audit
+from mlp import MLP
 from models import LogisticRegression
 from report import write
 from sources import UserError
@@ -40,6 +41,7 @@ class Settings:
 
     rounds: int = 10
     budget: int = 10
+    model: str = "logistic"
     l2: float = 50.0
     intercept: bool = False
     hessian: str = "pool"
@@ -67,13 +69,7 @@ def run(
     X_validation, y_validation = split.X[split.validation], split.y[split.validation]
     X_test, y_test = split.X[split.test], split.y[split.test]
     norms = np.sqrt(np.einsum("nd,nd->n", split.X, split.X))
-    model = LogisticRegression(
-        settings.l2,
-        settings.intercept,
-        solver=settings.fit,
-        warm_start=True,
-        device=settings.device,
-    )
+    model = classifier(settings, seed)
     curve, picked = [], []
     reference = strategy.labels == "reference"  # fitted once, in round 1
     reads = strategy.reads_validation
@@ -84,13 +80,14 @@ def run(
             labeled = strategy.pick(split)
             labels, bought = split.y[labeled], int(np.isin(labeled, split.pool).sum())
         elif round_number > 0:
+            head, embed = last_layer(model)
             query = Query(
-                model=model,
-                X_labeled=split.X[labeled],
+                model=head,
+                X_labeled=embed(split.X[labeled]),
                 y_labeled=labels,
                 initial=len(split.labeled),
-                X_pool=split.X[pool],
-                X_validation=X_validation,
+                X_pool=embed(split.X[pool]),
+                X_validation=embed(X_validation),
                 y_validation=y_validation,
                 budget=settings.budget,
                 hessian=settings.hessian,
@@ -129,6 +126,34 @@ def run(
     return curve, picked
 
 
+def classifier(settings: Settings, seed: int) -> LogisticRegression | MLP:
+    """The model of a run, not fitted."""
+    if settings.model == "mlp":
+        # No warm start: a network that went on training would change from round to round with the
+        # number of its steps, not with its labels alone.
+        return MLP(
+            l2=settings.l2,
+            fit_intercept=settings.intercept,
+            random_state=seed,
+            device=settings.device,
+        )
+    return LogisticRegression(
+        settings.l2,
+        settings.intercept,
+        solver=settings.fit,
+        warm_start=True,
+        device=settings.device,
+    )
+
+
+def last_layer(model: LogisticRegression | MLP) -> tuple[LogisticRegression, Callable]:
+    """What strategies work on: the layer that gives the logits, and the map from rows X (n, D) to
+    its inputs. A logistic regression is its own last layer."""
+    if isinstance(model, MLP):
+        return model.head_, model.embed
+    return model, lambda X: X
+
+
 def pick_records(split: Split, rows, given, scores, norms: np.ndarray) -> list[dict]:
     """A record per row picked in a round, with its true label and the norm of its features."""
     return [
@@ -143,10 +168,11 @@ def pick_records(split: Split, rows, given, scores, norms: np.ndarray) -> list[d
     ]
 
 
-def measure(model: LogisticRegression, X_validation, y_validation, X_test, y_test) -> dict:
+def measure(model: LogisticRegression | MLP, X_validation, y_validation, X_test, y_test) -> dict:
     """How well the model does; ``gap`` is by how much it does better where the influence looked."""
     on_test, on_validation = model.score(X_test, y_test), model.score(X_validation, y_validation)
-    loss = influence.loss(model, X_validation, y_validation)
+    head, embed = last_layer(model)
+    loss = influence.loss(head, embed(X_validation), y_validation)
     return {
         "test_accuracy": on_test,
         "validation_accuracy": on_validation,
