@@ -185,6 +185,12 @@ class Options:
         "(default: paper)",
         choices=tuple(PROTOCOLS),
     )
+    model: str = option(
+        "logistic",
+        "logistic regression, or mlp: a network whose last layer picks, by its influence or its "
+        "probabilities (default: logistic)",
+        choices=("logistic", "mlp"),
+    )
     hessian: str | None = option(
         None,
         "rows that the influence's Hessian sums over (default: the protocol's)",

@@ -35,6 +35,7 @@ class Comparison:
     protocol: str = option(
         "strict", "paper or strict (default: strict)", choices=("paper", "strict")
     )
+    model: str = same("model")
     rounds: int = same("rounds")
     budget: int = same("budget")
     jobs: int = same("jobs")

@@ -22,6 +22,7 @@ import baselines  # noqa: F401, registers its strategies
 import influence
 from audit import audit
 from hessian import as_tensor
+from mlp import MLP
 from models import LogisticRegression
 from report import write
 from sources import UserError
@@ -41,6 +42,7 @@ class Settings:
 
     rounds: int = 10
     budget: int = 10
+    model: str = "logistic"
     l2: float = 50.0
     intercept: bool = False
     hessian: str = "pool"
@@ -89,16 +91,9 @@ def run(
     rng = generator(strategy, settings, seed)
     labeled, labels = split.labeled, split.y[split.labeled]  # labels: true at first, then as given
     left, bought, memory = np.arange(len(split.pool)), 0, {}
-    X_validation, y_validation = split.X[split.validation], split.y[split.validation]
-    model = LogisticRegression(
-        settings.l2,
-        settings.intercept,
-        solver=settings.fit,
-        warm_start=True,
-        device=settings.device,
-        dtype=settings.dtype,
-    )
+    y_validation = split.y[split.validation]
     kind = settings.device, getattr(torch, settings.dtype)
+    model = classifier(settings, seed)
     curve, picked = [], []
     reference = strategy.labels == "reference"  # fitted once, in round 1
     reads = strategy.reads_validation
@@ -109,14 +104,15 @@ def run(
             labeled = strategy.pick(split)
             labels, bought = split.y[labeled], int(np.isin(labeled, split.pool).sum())
         elif round_number > 0:
+            embed = model.embed_checked
             query = Query(
-                model=model,
-                X_labeled=split.X[labeled],
+                model=model.head_,  # a logistic regression is its own last layer
+                X_labeled=embed(as_tensor(split.X[labeled], *kind)).cpu().numpy(),
                 y_labeled=labels,
                 initial=len(split.labeled),
-                pool=features.pool,
+                pool=embed(features.pool),
                 left=left,
-                X_validation=X_validation,
+                X_validation=embed(features.validation).cpu().numpy(),
                 y_validation=y_validation,
                 budget=settings.budget,
                 hessian=settings.hessian,
@@ -159,6 +155,28 @@ def run(
     return curve, picked
 
 
+def classifier(settings: Settings, seed: int) -> LogisticRegression | MLP:
+    """The model of a run, not fitted."""
+    if settings.model == "mlp":
+        # No warm start: a network that went on training would change from round to round with the
+        # number of its steps, not with its labels alone.
+        return MLP(
+            l2=settings.l2,
+            fit_intercept=settings.intercept,
+            random_state=seed,
+            device=settings.device,
+            dtype=settings.dtype,
+        )
+    return LogisticRegression(
+        settings.l2,
+        settings.intercept,
+        solver=settings.fit,
+        warm_start=True,
+        device=settings.device,
+        dtype=settings.dtype,
+    )
+
+
 def pick_records(split: Split, rows, given, scores, norms: np.ndarray) -> list[dict]:
     """A record per row picked in a round, with its true label and the norm of its features."""
     return [
@@ -173,17 +191,18 @@ def pick_records(split: Split, rows, given, scores, norms: np.ndarray) -> list[d
     ]
 
 
-def measure(model: LogisticRegression, split: Split, features: Features) -> dict:
+def measure(model: LogisticRegression | MLP, split: Split, features: Features) -> dict:
     """How well the model does; ``gap`` is by how much it does better where the influence looked."""
     y_validation, y_test = split.y[split.validation], split.y[split.test]
-    on_test = float((model.predict_checked(features.test) == y_test).mean())
-    on_validation = float((model.predict_checked(features.validation) == y_validation).mean())
-    loss = influence.loss(model, features.validation, y_validation)
+    head, X_validation = model.head_, model.embed_checked(features.validation)
+    on_test = (head.predict_checked(model.embed_checked(features.test)) == y_test).mean()
+    on_validation = (head.predict_checked(X_validation) == y_validation).mean()
+    loss = influence.loss(head, X_validation, y_validation)
     return {
-        "test_accuracy": on_test,
-        "validation_accuracy": on_validation,
+        "test_accuracy": float(on_test),
+        "validation_accuracy": float(on_validation),
         "validation_loss": loss / len(y_validation),
-        "gap": on_validation - on_test,
+        "gap": float(on_validation - on_test),
     }
 
 

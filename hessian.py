@@ -31,6 +31,13 @@ def as_tensor(X, device="cpu", dtype=torch.float64) -> torch.Tensor:
         return torch.as_tensor(X, dtype=dtype, device=device)
 
 
+def torch_dtype(name: str) -> torch.dtype:
+    """The torch type of this name; ValueError for any but float64 and float32."""
+    if name not in ("float64", "float32"):
+        raise ValueError(f"unknown dtype {name!r}: choose float64 or float32")
+    return getattr(torch, name)
+
+
 def project(X: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
     """Every row against every unit, X theta.T with its intercept: (n, U).
 

@@ -107,13 +107,14 @@ def compute(
     options = replace(
         options,
         init=options.init or table.dataset.init,
-        fit=options.fit or table.dataset.paper_fit,
+        fit=options.fit or ("newton" if options.model == "mlp" else table.dataset.paper_fit),
     )
     folder = options.out / f"{table.dataset.name}-{options.protocol}"
     report.open_folder(folder)
     settings = Settings(
         rounds=options.rounds,
         budget=options.budget,
+        model=options.model,
         l2=options.l2,
         intercept=options.intercept,
         hessian=options.hessian,
@@ -229,6 +230,10 @@ def settle(kind: str, options: Options, given: dict) -> tuple[Options, dict]:
         check_kind(kind, DATASETS[name], name)
     if options.source == "shipped" and options.data_dir:
         raise UserError("--source shipped and --data-dir exclude each other: give one of them")
+    if options.model == "mlp" and options.fit == "lbfgs":
+        raise UserError(
+            "--fit lbfgs is for --model logistic: the mlp's last layer is fitted by newton"
+        )
     methods = chosen(options.methods)
     protocol = PROTOCOLS[options.protocol]
     explicit = {key: given[key] for key in protocol if key in given}
@@ -309,10 +314,11 @@ def describe(options: Options, explicit: dict) -> str:
         shown = f"seed{'s' * (len(seeds) > 1)} {','.join(map(str, seeds))}"
     changed = f" but for {', '.join(explicit)}" if explicit else ""
     made = f"{options.features} features, " if options.features else ""
+    network = "the last layer of an MLP, " if options.model == "mlp" else ""
     rows = "pool" if options.hessian == "pool" else "labeled set"
     intercept = "intercept" if options.intercept else "no intercept"
     return (
-        f"{options.protocol} protocol{changed}: l2 {options.l2:g}, {intercept}, "
+        f"{options.protocol} protocol{changed}: {network}l2 {options.l2:g}, {intercept}, "
         f"Hessian over the {rows}, {options.fit} fit, {made}{shown}"
     )
 

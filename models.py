@@ -29,6 +29,7 @@ from hessian import (
     pull_back,
     ridge,
     targets,
+    torch_dtype,
 )
 
 
@@ -88,7 +89,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         """
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
-        return self.fit_checked(as_tensor(X, self.device, self._dtype), y)
+        return self.fit_checked(as_tensor(X, self.device, torch_dtype(self.dtype)), y)
 
     def fit_checked(self, X: torch.Tensor, y: np.ndarray) -> "LogisticRegression":
         """``fit`` without a look at every number: X (n, D) a finite tensor of this model's kind."""
@@ -112,12 +113,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             self.theta_, self.n_iter_ = self._newton(X, T, start)
         self.classes_, self.n_features_in_ = classes, X.shape[1]
         return self
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        if self.dtype not in ("float64", "float32"):
-            raise ValueError(f"unknown dtype {self.dtype!r}: choose float64 or float32")
-        return getattr(torch, self.dtype)
 
     def _fits(self, classes: np.ndarray, start: torch.Tensor) -> bool:
         """Whether the last fit, if any, had these classes and weights of this shape."""
@@ -204,6 +199,14 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return self.classes_[codes.long().cpu().numpy()]
 
     @property
+    def head_(self) -> "LogisticRegression":
+        """The layer that gives the logits, and ``embed_checked`` its inputs: see mlp.py."""
+        return self
+
+    def embed_checked(self, X: torch.Tensor) -> torch.Tensor:
+        return X
+
+    @property
     def coef_(self) -> np.ndarray:
         return self.theta_[:, : self.n_features_in_].cpu().numpy()
 
@@ -216,5 +219,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     def _features(self, X) -> torch.Tensor:
         check_is_fitted(self)
         return as_tensor(
-            validate_data(self, X, dtype=np.float64, reset=False), self.device, self._dtype
+            validate_data(self, X, dtype=np.float64, reset=False),
+            self.device,
+            torch_dtype(self.dtype),
         )

@@ -180,14 +180,16 @@ def _modal(query: Query, sampler: Callable) -> Picks:
     reads_validation=True,
 )
 def pred_infl(query: Query) -> Picks:
-    if "predicted" not in query.memory:  # the first labeled rows, and so the tree, stay the same
+    pool, predicted = query.memory.get("predicted", (None, None))
+    if pool is not query.pool:  # else the tree is that of the last round
         X, y = query.X_labeled[: query.initial], query.y_labeled[: query.initial]
         model = clone(query.model).set_params(l2=0.01, solver="newton").fit(X, y)
         scores = benefit(model, X, query.X_validation, query.y_validation, X)
         own = scores[np.arange(len(X)), class_numbers(model, y).cpu()]
         tree = DecisionTreeRegressor(random_state=42).fit(X, own)
-        query.memory["predicted"] = tree.predict(query.pool.cpu().numpy())
-    predicted = query.memory["predicted"][query.left]
+        predicted = tree.predict(query.pool.cpu().numpy())
+        query.memory["predicted"] = query.pool, predicted
+    predicted = predicted[query.left]
     # A tree predicts few distinct values: equal ones in random order, as in the published notebook.
     order = query.rng.permutation(len(predicted))
     rows = order[np.argsort(predicted[order], kind="stable")[-query.budget :]]

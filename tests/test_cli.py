@@ -116,6 +116,27 @@ def test_wine_command_runs_as_written(tmp_path):
     assert {path.name for path in (tmp_path / "wine-paper").iterdir()} == FILES
 
 
+def test_an_mlp_runs_repeats_itself_and_is_not_the_logistic_model(tmp_path, capsys):
+    methods = ["--methods", "salutary,random,salutary_plus", *QUICK]
+    for name in ("first", "again"):
+        done = shell("main_binary.py", "--model", "mlp", *methods, "--out", str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+    assert "paper protocol: the last layer of an MLP, l2 50, no intercept" in done.stdout
+    assert "newton fit" in done.stdout
+    assert main("binary", [*methods, "--out", str(tmp_path / "logistic")]) == 0
+    assert "MLP" not in capsys.readouterr().out
+    folders = [tmp_path / name / "bank-paper" for name in ("first", "again", "logistic")]
+    first, again, logistic = (
+        pd.read_csv(f / "curves.csv", dtype=str).drop(columns="seconds") for f in folders
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(logistic)
+    first, again, logistic = ((f / "picks.csv").read_bytes() for f in folders)
+    assert first == again != logistic
+    models = [json.loads((f / "run.json").read_text())["options"]["model"] for f in folders]
+    assert models == ["mlp", "mlp", "logistic"]
+
+
 def test_references_run_by_name_with_no_pick_at_all(tmp_path, capsys):
     methods = ["--methods", "labeled_plus_validation,full_pool"]
     assert main("binary", [*methods, "--out", str(tmp_path), *QUICK]) == 0
@@ -212,6 +233,8 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
         ("binary", "--rounds 0", "--rounds: '0' is not a whole number of 1 or more"),
         ("binary", "--budget -1", "--budget: '-1' is not a whole number"),
         ("binary", "--budget 1000", "picks 10,000 rows, the pool has 2,412"),
+        ("binary", "--model svm", "invalid choice: 'svm'"),
+        ("binary", "--model mlp --fit lbfgs", "--fit lbfgs is for --model logistic"),
         ("binary", "--init 4000", "cannot be split with --init 4000"),
         ("multi", "--init 8", "has no row of class 3: give a larger --init"),
         ("binary", "--l2 0", "--l2: '0' is not a number above 0"),

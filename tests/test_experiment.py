@@ -11,6 +11,7 @@ from conftest import ROOT, split_of
 import experiment
 import strategies
 from experiment import Settings, run, run_all
+from mlp import MLP
 from models import LogisticRegression
 from sources import UserError
 from strategies import STRATEGIES, Picks
@@ -67,6 +68,42 @@ def test_records_can_be_recomputed_from_the_picks():
         assert model.score(split.X[split.test], split.y[split.test]) == record["test_accuracy"]
     assert len({p["row"] for p in picks}) == 15
     assert {place[p["row"]] for p in picks} <= set(split.pool)
+
+
+@pytest.mark.parametrize("name", ["bank", "wine"])
+@pytest.mark.parametrize("method", ["salutary", "salutary_plus", "margin"])
+def test_an_mlp_is_picked_for_on_its_last_layer_and_measured_as_a_whole(method, name, monkeypatch):
+    """Each round's network can be trained again from the picks; strategies see its embedding."""
+    split, queries = split_of(name), []
+    watched = STRATEGIES[method]
+    spy = replace(watched, pick=lambda query: queries.append(query) or watched.pick(query))
+    monkeypatch.setitem(experiment.STRATEGIES, method, spy)
+    curve, picks = run(split, method, replace(SETTINGS, model="mlp", rounds=2), 4)
+    place = {row: i for i, row in enumerate(split.rows)}
+    X_test, y_test = split.X[split.test], split.y[split.test]
+    for record, query in zip(curve, [*queries, None], strict=True):
+        added = [p for p in picks if p["round"] <= record["round"]]
+        rows = [*split.labeled, *(place[p["row"]] for p in added)]
+        labels = [*split.y[split.labeled], *(p["label"] for p in added)]
+        mlp = MLP(l2=1.0, random_state=4).fit(split.X[rows], labels)
+        assert (mlp.predict(X_test) == y_test).mean() == record["test_accuracy"]
+        P = mlp.predict_proba(split.X[split.validation])
+        codes = np.searchsorted(mlp.classes_, split.y[split.validation])
+        loss = -np.log(P[np.arange(len(P)), codes]).mean()
+        assert record["validation_loss"] == pytest.approx(loss, rel=1e-9)
+        if query:
+            pool = np.setdiff1d(split.pool, rows, assume_unique=True)
+            np.testing.assert_array_equal(query.X_pool, mlp.embed(split.X[pool]))
+            np.testing.assert_array_equal(query.X_labeled, mlp.embed(split.X[rows]))
+            np.testing.assert_array_equal(query.model.coef_, mlp.head_.coef_)
+
+
+@pytest.mark.parametrize("method", list(STRATEGIES))
+def test_every_strategy_runs_on_an_mlp(method):
+    settings = replace(SETTINGS, model="mlp", rounds=1)
+    curve, picks = run(split_of("wine"), method, settings, 0)
+    assert len(curve) == 2
+    assert len(picks) == (0 if STRATEGIES[method].labels == "reference" else 5)
 
 
 @pytest.mark.parametrize("method", list(STRATEGIES))
