@@ -80,7 +80,8 @@ class Influence:
 
     def __init__(self, model, X_hessian, X_validation, y_validation, *, solver: str = "auto"):
         self.model, self.solver = model, solver
-        self.hessian = hessian(model, X_hessian)
+        ready = isinstance(X_hessian, Hessian)  # such as stream.pool_hessian makes
+        self.hessian = X_hessian if ready else hessian(model, X_hessian)
         self.gradient = gradient(model, X_validation, y_validation)
         self.X_validation = X_validation
 

@@ -1,4 +1,4 @@
-"""A real Dask cluster for tests: a scheduler and two workers, processes of their own on loopback."""
+"""A real Dask cluster for tests: scheduler and workers, processes of their own on loopback."""
 
 import os
 import re
@@ -49,7 +49,10 @@ class Cluster:
             self.started.append(
                 subprocess.Popen(
                     [sys.executable, "-c", code, *arguments],
-                    cwd=self.folder, stdout=file, stderr=file, env=os.environ | settings,
+                    cwd=self.folder,
+                    stdout=file,
+                    stderr=file,
+                    env=os.environ | settings,
                 )  # fmt: skip
             )
         return log
