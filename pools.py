@@ -18,7 +18,7 @@ from pyarrow import parquet
 
 from sources import UserError
 
-CHUNK_ENTRIES = 4_000_000  # numbers in a chunk: 32 MB as float64
+CHUNK_ENTRIES = 2_000_000  # numbers in a chunk: 16 MB as float64
 
 Part = tuple[int, np.ndarray]  # position of the first row in the pool, and the rows (m, D)
 

@@ -174,13 +174,11 @@ def _check_workers(client, address: str) -> None:
             )
     own = _describe()
     for worker, found in client.run(_describe, on_error="return").items():
-        if isinstance(found, ImportError | AttributeError):
+        if isinstance(found, Exception):
             raise UserError(
-                f"--dask {address}: worker {worker} cannot import this program ({found}): start it "
+                f"--dask {address}: worker {worker} cannot run this program ({found}): start it "
                 "with PYTHONPATH set to a copy of this folder"
             )
-        if isinstance(found, Exception):
-            raise UserError(f"--dask {address}: worker {worker} failed: {found}") from found
         for name, value in own.items():
             if found[name] != value:
                 told = "another text" if name == "program" else f"{found[name]}, not {value}"

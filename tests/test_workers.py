@@ -23,7 +23,7 @@ from splits import make_split
 from workers import spread
 
 RUN = (
-    "compare.py --datasets wine electric --seeds 0-4 --methods random,qbc,salutary,salutary_plus "
+    "compare.py --datasets wine electric --seeds 0-3 --methods random,salutary,salutary_plus "
     "--rounds 3 --budget 5 --quiet --out"
 ).split()
 METHODS = ["random", "salutary"]
@@ -52,12 +52,6 @@ def contents(folder) -> dict:
         elif path.name != "run.json":
             found[path.relative_to(folder)] = path.read_bytes()
     return found
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    with cluster(tmp_path_factory.mktemp("cluster")) as made:
-        yield made
 
 
 def test_killing_a_worker_in_the_middle_changes_no_byte(tmp_path):
@@ -110,16 +104,17 @@ def test_the_caller_keeps_what_is_done_and_does_not_do_it_again(two, tmp_path):
     assert [(r["seed"], r["method"]) for r in curves] == [
         (r["seed"], r["method"]) for r in expected[0]
     ]
-    assert picked == expected[1]
+    assert str(picked) == str(expected[1])  # as text, where NaN equals NaN
     assert {p.name for p in far.iterdir()} == {p.name for p in local.iterdir()}
     for path in far.iterdir():  # the same files, but for the times and the mark
-        assert json.loads(path.read_text())[1] == json.loads((local / path.name).read_text())[1]
+        there, here = (json.loads((f / path.name).read_text())[1] for f in (far, local))
+        assert str(there) == str(here)
 
 
 def test_without_a_store_the_records_are_the_same_too(two):
     expected = run_all(split_for(), [0], METHODS, SETTINGS)
     found = run_all(split_for(), [0], METHODS, SETTINGS, dask=two.address)
-    assert found[1] == expected[1]
+    assert str(found[1]) == str(expected[1])
 
 
 def test_a_mistake_on_a_worker_is_told_as_one_here(two):
@@ -186,20 +181,27 @@ def test_workers_that_would_not_give_the_same_are_refused(tmp_path):
         mine.worker("--nthreads", "2")
         refused(mine, "start workers with --nthreads 1, and --nworkers 2 for 2 of them")
         mine.worker(PYTHONPATH="")
-        refused(mine, r"cannot import this program \(No module named 'workers'\)")
-        worker = mine.worker(PYTHONPATH=str(other))
+        refused(mine, "cannot run this program .*No module named 'workers'.* PYTHONPATH")
+        mine.worker(PYTHONPATH=str(other))
         refused(mine, "has another program than this process")
-        with Client(mine.address, set_as_default=False) as client:
-            (address,) = client.nthreads()
-        with pytest.raises(UserError, match="give the scheduler's address"):
-            list(spread(divmod, 1, [1], dask=address))
-        assert worker.poll() is None
+
+
+def test_the_address_of_a_worker_is_refused(two):
+    with Client(two.address, set_as_default=False) as client:
+        address = next(iter(client.nthreads()))
+    with pytest.raises(UserError, match="is a Worker: give the scheduler's address"):
+        list(spread(divmod, 1, [1], dask=address))
 
 
 def refused(mine, message: str) -> None:
     """The cluster as it is is refused for this; then its last worker is ended."""
     with pytest.raises(UserError, match=message):
         list(spread(divmod, 100, [7], dask=mine.address))
+    if mine.workers:
+        mine.workers[-1].kill()
+        with Client(mine.address, set_as_default=False) as client:
+            while client.nthreads():
+                time.sleep(0.05)
 
 
 def test_a_scheduler_that_dies_ends_the_run_in_one_line(tmp_path):
