@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from socket import gethostname
 from time import perf_counter
@@ -179,6 +179,7 @@ def run_all(
     tasks = [(seed, methods) for seed in seeds]
     done = {}
     if dask:
+        shared = (partial(_last_split, split_for), *shared[1:])
         runs = [(seed, method) for seed in seeds for method in methods]
         done = {run: kept for run in runs if (kept := recall(store, *run))}
         tasks = [(seed, (method,)) for seed, method in runs if (seed, method) not in done]
@@ -201,6 +202,12 @@ def _run_task(shared: tuple, task: tuple) -> list[tuple[list[dict], list[dict]]]
     if settings.device == "cuda" and not torch.cuda.is_available():  # the worker is not the caller
         raise UserError(f"--device cuda: torch finds no CUDA device on {gethostname()}")
     return run_seed(split_for, *task, settings, on_round, store)
+
+
+@lru_cache(maxsize=1)
+def _last_split(split_for: Callable[[int], Split], seed: int) -> Split:
+    """A worker gets the methods of one seed one by one; principal components take seconds."""
+    return split_for(seed)
 
 
 def _silent(rounds: int) -> None:

@@ -136,6 +136,8 @@ class Text(Chunks):
     def tasks(self) -> Iterator[Part]:
         start = 0
         for frame in self._frames(chunksize=self.rows):
+            words = frame.select_dtypes("bool").columns  # True is no number
+            frame = frame.astype(dict.fromkeys(words, str))
             X = frame.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
             if not np.isfinite(X).all():
                 row, column = np.argwhere(~np.isfinite(X))[0]
@@ -160,8 +162,6 @@ class Text(Chunks):
                     **how,
                 )
                 yield from [frames] if isinstance(frames, pd.DataFrame) else frames
-        except UserError:
-            raise
         except (OSError, EOFError, zlib.error, ValueError, Warning) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{self.path} is no whole table: {reason}") from error
@@ -242,7 +242,7 @@ def check_shape(shape: tuple, dtype: np.dtype, place: str) -> None:
 
 
 def checked(X: np.ndarray, place: str, start: int, names=None) -> np.ndarray:
-    """X, whose first row is at ``start``, if all is finite."""
+    """X, whose first row is at ``start``, in this machine's order of bytes, if all is finite."""
     finite = np.isfinite(X)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
@@ -250,4 +250,4 @@ def checked(X: np.ndarray, place: str, start: int, names=None) -> np.ndarray:
         raise UserError(
             f"{place}, row {start + row}, column {name}: {X[row, column]} is not a finite number"
         )
-    return X
+    return X.astype(X.dtype.newbyteorder("="), copy=False)

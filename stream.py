@@ -127,10 +127,10 @@ class Top:
 
     def add(self, bounds: np.ndarray, positions: np.ndarray, X: np.ndarray) -> None:
         """``bounds`` (m,) : above what each row of X (m, D) can score."""
+        bar = -self.best[-1][0] if len(self.best) == self.budget else -np.inf
+        near = bounds >= bar
         known: dict[bytes, tuple[float, int]] = {}  # equal rows, equal scores
-        for bound, position, row in zip(bounds, positions, X, strict=True):
-            if len(self.best) == self.budget and bound < -self.best[-1][0]:
-                continue
+        for position, row in zip(positions[near], X[near], strict=True):
             key = row.tobytes()
             if key not in known:
                 alone = torch.tensor(row[None])  # new memory, always aligned the same

@@ -11,7 +11,7 @@ import logging
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import islice
@@ -87,7 +87,7 @@ def _on_cluster(function, shared, tasks, address) -> Iterator:
                 raise  # the function's own
             raise UserError(
                 f"--dask {address}: the scheduler or its workers were lost: start them again and "
-                "give the same command, what was finished is kept"
+                "repeat the call, runs that were finished are kept"
             ) from error
 
 
@@ -130,7 +130,8 @@ def _connected(address: str):
     except ImportError as error:
         raise UserError("--dask needs distributed: pip install -r requirements.txt") from error
     try:
-        known = asyncio.run(asyncio.wait_for(_identity(address), PATIENCE))
+        with ThreadPoolExecutor(1) as thread:  # in a notebook this one has a running event loop
+            known = thread.submit(asyncio.run, _identity(address)).result()
         if known["type"] != "Scheduler":
             raise UserError(f"--dask {address} is a {known['type']}: give the scheduler's address")
     except (OSError, ValueError, TypeError, asyncio.TimeoutError) as error:
@@ -158,7 +159,7 @@ async def _identity(address: str) -> dict:
 
     arguments = Security().get_connection_args("client")
     async with rpc(address, timeout=PATIENCE, connection_args=arguments) as scheduler:
-        return await scheduler.identity()
+        return await asyncio.wait_for(scheduler.identity(), PATIENCE)
 
 
 def _check_workers(client, address: str) -> None:

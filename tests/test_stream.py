@@ -97,6 +97,7 @@ def files(tmp_path_factory):
     X = pool_of("wine")
     np.save(folder / "pool.npy", X)
     np.save(folder / "columns.npy", np.asfortranarray(X))
+    np.save(folder / "swapped.npy", X.astype(">f8"))
     frame = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
     parquet.write_table(pa.Table.from_pandas(frame), folder / "pool.parquet", row_group_size=1_000)
     frame.to_csv(folder / "pool.csv", index=False)
@@ -105,7 +106,7 @@ def files(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "name", ["pool.npy", "columns.npy", "pool.parquet", "pool.csv", "pool.tsv.gz"]
+    "name", ["pool.npy", "columns.npy", "swapped.npy", "pool.parquet", "pool.csv", "pool.tsv.gz"]
 )
 def test_every_source_gives_the_picks_of_the_array(files, name):
     influence, X = influence_of("wine"), pool_of("wine")
@@ -156,6 +157,7 @@ CSV = "a,b\n" + "1,2\n" * 10
 BAD = {
     "word.csv": (CSV + "1,x\n", "line 12, column 'b': 'x' is not a number"),
     "empty.csv": (CSV + "1,\n", "line 12, column 'b': '' is not a number"),
+    "true.csv": ("a,b\n" + "1,True\n" * 9, "line 2, column 'b': 'True' is not a number"),
     "short.csv": (CSV + "1\n", "line 12, column 'b'"),
     "long.csv": (CSV + "1,2,3\n", "line 12"),
     "blank.csv": (CSV + "\n1,2\n", "line 12, column 'a'"),

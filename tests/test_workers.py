@@ -111,10 +111,19 @@ def test_the_caller_keeps_what_is_done_and_does_not_do_it_again(two, tmp_path):
         assert str(there) == str(here)
 
 
-def test_without_a_store_the_records_are_the_same_too(two):
-    expected = run_all(split_for(), [0], METHODS, SETTINGS)
-    found = run_all(split_for(), [0], METHODS, SETTINGS, dask=two.address)
+def test_without_a_store_too_and_a_worker_splits_a_seed_once(two, tmp_path):
+    split, log = split_for(), tmp_path / "splits"
+
+    def counted(seed):
+        with log.open("a") as file:
+            file.write("split\n")
+        return split(seed)
+
+    methods = ["random", "entropy", "margin", "isal", "salutary"]
+    expected = run_all(split, [0], methods, SETTINGS)
+    found = run_all(counted, [0], methods, SETTINGS, dask=two.address)
     assert str(found[1]) == str(expected[1])
+    assert 1 <= len(log.read_text().split()) <= len(two.workers)
 
 
 def test_a_mistake_on_a_worker_is_told_as_one_here(two):
