@@ -42,10 +42,19 @@ class Span:
                 "under the same path"
             )
         if self.path.suffix == ".npy":
-            X = np.array(open_npy(self.path)[self.start : self.what])  # the map ends with this
-            yield self.start, checked(X, str(self.path), self.start)
+            yield self.start, checked(self._rows(), str(self.path), self.start)
         else:
             yield from _read_group(self)
+
+    def _rows(self) -> np.ndarray:
+        X = open_npy(self.path)
+        if not X.flags.c_contiguous:
+            return np.array(X[self.start : self.what])
+        # Not from the map: its pages would count as memory used beside the copy.
+        (_, D), begin = X.shape, X.offset + self.start * X.strides[0]
+        return np.fromfile(self.path, X.dtype, (self.what - self.start) * D, offset=begin).reshape(
+            -1, D
+        )
 
 
 def chunks(source, rows: int | None = None) -> "Chunks":
