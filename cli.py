@@ -178,6 +178,12 @@ class Options:
         flags=("--seed", "--seeds"),
     )
     jobs: int = option(1, "processes, for several seeds (default: 1)", type=whole(1))
+    dask: str | None = option(
+        None,
+        "scheduler of a Dask cluster that does the runs, such as tcp://10.0.0.1:8786 "
+        "(docs/scale.md)",
+        metavar="ADDRESS",
+    )
     protocol: str = option(
         "paper",
         "paper: l2 50, no intercept, Hessian over the pool, published splits; strict: "

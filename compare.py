@@ -39,6 +39,7 @@ class Comparison:
     rounds: int = same("rounds")
     budget: int = same("budget")
     jobs: int = same("jobs")
+    dask: str | None = same("dask")
     device: str = same("device")
     data_dir: Path | None = same("data_dir")
     source: str = same("source")

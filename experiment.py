@@ -9,13 +9,13 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
+from socket import gethostname
 from time import perf_counter
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 import baselines  # noqa: F401, registers its strategies
@@ -28,6 +28,7 @@ from report import write
 from sources import UserError
 from splits import Split
 from strategies import STRATEGIES, Picks, Query, Strategy
+from workers import spread
 
 LARGE = 20_000_000  # numbers in the features from which on torch's products are worth threads
 
@@ -214,24 +215,54 @@ def run_all(
     on_round: Callable[[int], object] = lambda rounds: None,
     *,
     jobs: int = 1,
+    dask: str | None = None,
     store: Path | None = None,
 ) -> tuple[list[dict], list[dict]]:
     """Every method on the same split for each seed: the records of all curves and picks.
 
-    jobs : processes, a seed at a time each. store : a folder that keeps each finished run, so that
-    a call that was killed goes on where it stopped; the records are the same either way.
-    Raises UserError where a fit or a solve fails in arithmetic, or as ``run`` does.
+    jobs : processes, a seed at a time each. dask : address of a scheduler whose workers do the
+    runs, a method and a seed at a time. store : a folder here that keeps each finished run, so that
+    a call that was killed goes on where it stopped; the records are the same in every case.
+    Raises UserError where a fit or a solve fails in arithmetic, or as ``run`` and ``spread`` do.
     """
-    step = on_round if jobs == 1 else lambda rounds: None  # a callback does not cross processes
-    tasks = (delayed(run_seed)(split_for, seed, methods, settings, step, store) for seed in seeds)
-    curves, picks = [], []
-    for of_seed in Parallel(n_jobs=jobs, return_as="generator")(tasks):
-        if jobs > 1:
-            on_round(sum(len(curve) for curve, _ in of_seed))
-        for curve, picked in of_seed:
-            curves += curve
-            picks += picked
-    return curves, picks
+    here = jobs == 1 and not dask  # a callback does not cross processes, nor a folder machines
+    shared = (split_for, settings, on_round if here else _silent, None if dask else store)
+    tasks = [(seed, methods) for seed in seeds]
+    done = {}
+    if dask:
+        shared = (partial(_last_split, split_for), *shared[1:])
+        runs = [(seed, method) for seed in seeds for method in methods]
+        done = {run: kept for run in runs if (kept := recall(store, *run))}
+        tasks = [(seed, (method,)) for seed, method in runs if (seed, method) not in done]
+        on_round(sum(len(curve) for curve, _ in done.values()))
+    for (seed, names), results in zip(
+        tasks, spread(_run_task, shared, tasks, jobs=jobs, dask=dask), strict=True
+    ):
+        if not here:
+            on_round(sum(len(curve) for curve, _ in results))
+        for method, result in zip(names, results, strict=True):
+            done[seed, method] = result
+            if dask:
+                keep(store, seed, method, json.dumps(result))
+    ordered = [done[seed, method] for seed in seeds for method in methods]
+    return [r for curve, _ in ordered for r in curve], [p for _, picks in ordered for p in picks]
+
+
+def _run_task(shared: tuple, task: tuple) -> list[tuple[list[dict], list[dict]]]:
+    split_for, settings, on_round, store = shared
+    if settings.device == "cuda" and not torch.cuda.is_available():  # the worker is not the caller
+        raise UserError(f"--device cuda: torch finds no CUDA device on {gethostname()}")
+    return run_seed(split_for, *task, settings, on_round, store)
+
+
+@lru_cache(maxsize=1)
+def _last_split(split_for: Callable[[int], Split], seed: int) -> Split:
+    """A worker gets the methods of one seed one by one; principal components take seconds."""
+    return split_for(seed)
+
+
+def _silent(rounds: int) -> None:
+    """A callback that can be sent away."""
 
 
 def run_seed(
@@ -248,9 +279,8 @@ def run_seed(
     results = []
     with few_threads(split(seed)):
         for method in methods:
-            kept = store / f"{method}-{seed}.json" if store else None
-            if kept and kept.is_file():
-                result = json.loads(kept.read_text())
+            result = recall(store, seed, method)
+            if result:
                 on_round(len(result[0]))
             else:
                 try:
@@ -265,11 +295,22 @@ def run_seed(
                 except np.linalg.LinAlgError as error:
                     raise UserError(f"{method}, seed {seed}: {error}") from error
                 text = json.dumps(result, default=lambda number: number.item())
-                if kept:
-                    write(store, {kept.name: text.encode()})
+                keep(store, seed, method, text)
                 result = json.loads(text)
             results.append(result)
     return results
+
+
+def recall(store: Path | None, seed: int, method: str) -> list | None:
+    """What an earlier call left of a run in the store, if it did."""
+    path = store and store / f"{method}-{seed}.json"
+    return json.loads(path.read_text()) if path and path.is_file() else None
+
+
+def keep(store: Path | None, seed: int, method: str, text: str) -> None:
+    """Leave a finished run in the store, if there is one."""
+    if store:
+        write(store, {f"{method}-{seed}.json": text.encode()})
 
 
 @contextmanager

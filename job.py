@@ -142,6 +142,7 @@ def compute(
             settings,
             on_round or bar.update,
             jobs=options.jobs,
+            dask=options.dask,
             store=store,
         )
     seconds = perf_counter() - start
@@ -186,7 +187,7 @@ def forget(result: Result) -> None:
 
 def fingerprint(options: Options, table: Table) -> str:
     """A name for all that a finished run depends on: options, data and this program's own text."""
-    unimportant = {"jobs", "out", "plot", "quiet", "data_dir", "source", "seeds", "methods"}
+    unimportant = {"jobs", "dask", "out", "plot", "quiet", "data_dir", "source", "seeds", "methods"}
     chosen = {k: plain(v) for k, v in asdict(options).items() if k not in unimportant}
     code = [path.read_text() for path in sorted(Path(__file__).parent.glob("*.py"))]
     everything = json.dumps([chosen, table.files, code], default=str)
@@ -234,10 +235,13 @@ def settle(kind: str, options: Options, given: dict) -> tuple[Options, dict]:
         raise UserError(
             "--fit lbfgs is for --model logistic: the mlp's last layer is fitted by newton"
         )
+    if options.dask and options.jobs > 1:
+        raise UserError("--dask and --jobs exclude each other: the cluster has its own processes")
     methods = chosen(options.methods)
     protocol = PROTOCOLS[options.protocol]
     explicit = {key: given[key] for key in protocol if key in given}
-    decided = {"dataset": name, "methods": methods, "device": find_device(options.device)}
+    wanted = "cpu" if options.dask and options.device == "auto" else options.device
+    decided = {"dataset": name, "methods": methods, "device": find_device(wanted)}
     return replace(options, **decided, **protocol | explicit), explicit
 
 

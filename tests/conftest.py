@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from cluster import cluster
 
 from data_utils import load
 from splits import Split, make_split
@@ -26,3 +27,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the full bank, diabetes and UCI waveform files are not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory):
+    """A Dask cluster of two workers, which no test may end."""
+    with cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made

@@ -1,0 +1,197 @@
+"""Workers: one function on many tasks, in this process, in several here, or on a Dask cluster.
+
+Whoever does a task, results come in the order of the tasks. What all tasks share travels once to
+each worker of a cluster. A worker that dies takes nothing with it: the scheduler gives its tasks to
+the others, and a task gives the same bytes wherever it runs. docs/scale.md says how to start one.
+"""
+
+import asyncio
+import hashlib
+import logging
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from platform import python_version
+
+from joblib import Parallel, delayed
+
+from sources import UserError
+
+PATIENCE = 5  # seconds to wait for an answer, and between two looks whether any worker is left
+AHEAD = 3  # tasks at most in the cluster's hands for each worker: arrays in them take memory
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python", "scikit-activeml")
+# The text of the program as this process has loaded it, not as it may stand on the disk by now.
+PROGRAM = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
+
+
+def spread(
+    function: Callable,
+    shared,
+    tasks: Iterable,
+    *,
+    jobs: int = 1,
+    dask: str | None = None,
+) -> Iterator:
+    """``function(shared, task)`` for every task, in order, as they are done.
+
+    jobs : processes on this machine. dask : address of a scheduler, such as tcp://10.0.0.1:8786,
+    whose workers do the tasks; function, shared, tasks and results must pickle then.
+
+    Raises whatever the function does, and UserError where the cluster cannot be used or is lost.
+    """
+    if dask:
+        yield from _on_cluster(function, shared, tasks, dask)
+    elif jobs > 1:
+        calls = (delayed(function)(shared, task) for task in tasks)
+        yield from Parallel(n_jobs=jobs, return_as="generator")(calls)
+    else:
+        for task in tasks:
+            yield function(shared, task)
+
+
+def _on_cluster(function, shared, tasks, address) -> Iterator:
+    from distributed import KilledWorker
+
+    with _connected(address) as client:
+        try:
+            tasks, running = iter(tasks), deque()  # (task, future) in order
+            held = _share(client, shared)
+            while True:
+                free = max(0, AHEAD * len(client.nthreads()) - len(running))
+                for task in islice(tasks, free):
+                    running.append((task, _submit(client, function, held, task)))
+                if not running:
+                    return
+                try:
+                    result = _wait(client, running[0][1])
+                except CancelledError:  # all that held the shared object died: share it again
+                    held = _share(client, shared)
+                    running = deque((t, _submit(client, function, held, t)) for t, _ in running)
+                    continue
+                running.popleft()
+                yield result
+        except KilledWorker as error:
+            raise UserError(
+                f"--dask {address}: one task ended several workers, maybe for want of memory: "
+                "give them more, or run without --dask"
+            ) from error
+        except (OSError, asyncio.TimeoutError, RuntimeError) as error:
+            if client.status == "running" and not isinstance(error, OSError):
+                raise  # the function's own
+            raise UserError(
+                f"--dask {address}: the scheduler or its workers were lost: start them again and "
+                "repeat the call, runs that were finished are kept"
+            ) from error
+
+
+def _share(client, shared):
+    # In a list: scatter would take a list or a dict apart. No hash: a key must not be used twice.
+    (held,) = client.scatter([shared], broadcast=True, hash=False)
+    return held
+
+
+def _submit(client, function, held, task):
+    with warnings.catch_warnings():  # a chunk of a pool in memory is as large as it is
+        warnings.filterwarnings("ignore", message="Sending large graph")
+        return client.submit(_run, PROGRAM, function, held, task, pure=False)
+
+
+def _run(program: str, function: Callable, shared, task):
+    """On a worker, which may have joined after the others were looked at."""
+    if program != PROGRAM:
+        raise UserError("a worker runs another version of this program: restart it from this one")
+    return function(shared, task)
+
+
+def _wait(client, future):
+    """The future's result; ConnectionError where nobody is left who could give it."""
+    while True:
+        try:
+            return future.result(timeout=PATIENCE)
+        except (TimeoutError, asyncio.TimeoutError):
+            if future.done():
+                raise  # the function's own
+            if not client.nthreads():
+                raise ConnectionError("no worker is left") from None
+
+
+@contextmanager
+def _connected(address: str):
+    """A client of a cluster whose workers run this program with these packages, a task each."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UserError("--dask needs distributed: pip install -r requirements.txt") from error
+    try:
+        with ThreadPoolExecutor(1) as thread:  # in a notebook this one has a running event loop
+            known = thread.submit(asyncio.run, _identity(address)).result()
+        if known["type"] != "Scheduler":
+            raise UserError(f"--dask {address} is a {known['type']}: give the scheduler's address")
+    except (OSError, ValueError, TypeError, asyncio.TimeoutError) as error:
+        if isinstance(error, UserError):
+            raise
+        reason = " ".join(str(error).split()) or "no answer"
+        raise UserError(
+            f"--dask {address}: no Dask scheduler answers there ({reason}): "
+            "see docs/scale.md for how to start one"
+        ) from error
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters becomes a UserError
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="distributed")  # of versions
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    with client:
+        _check_workers(client, address)
+        yield client
+
+
+async def _identity(address: str) -> dict:
+    # Not by a Client: one that finds no scheduler waits long, and complains when it is deleted.
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    arguments = Security().get_connection_args("client")
+    async with rpc(address, timeout=PATIENCE, connection_args=arguments) as scheduler:
+        return await asyncio.wait_for(scheduler.identity(), PATIENCE)
+
+
+def _check_workers(client, address: str) -> None:
+    """Raise UserError unless every worker would give the results of this process."""
+    threads = client.nthreads()
+    if not threads:
+        raise UserError(f"--dask {address} has no workers: see docs/scale.md for how to start them")
+    for worker, count in threads.items():
+        if count > 1:  # torch's number of threads, which decides its rounding, is one per process
+            raise UserError(
+                f"--dask {address}: worker {worker} runs {count} tasks at once in one process: "
+                f"start workers with --nthreads 1, and --nworkers {count} for {count} of them"
+            )
+    own = _describe()
+    for worker, found in client.run(_describe, on_error="return").items():
+        if isinstance(found, Exception):
+            raise UserError(
+                f"--dask {address}: worker {worker} cannot run this program ({found}): start it "
+                "with PYTHONPATH set to a copy of this folder"
+            )
+        for name, value in own.items():
+            if found[name] != value:
+                told = "another text" if name == "program" else f"{found[name]}, not {value}"
+                raise UserError(
+                    f"--dask {address}: worker {worker} has another {name} than this process "
+                    f"({told}): give it the same and restart it"
+                )
+
+
+def _describe() -> dict[str, str]:
+    """What a result depends on beside its task; builds of one version, +cpu or +cu130, pass."""
+    minor = ".".join(python_version().split(".")[:2])
+    return {"program": PROGRAM, "Python": minor} | {
+        name: version(name).split("+")[0] for name in PACKAGES
+    }
