@@ -3,7 +3,8 @@
 python benchmarks/engine.py [--jobs A B C] [--engines auto pydvl-cg ...] [--float float64]
 
 Every contestant runs in a process of its own, on the same data from the same weights. How each
-library is asked: contestants.py; the jobs: problems.py; time and memory: measure.py.
+library is asked: contestants.py; the jobs: problems.py; time and memory: measure.py,
+isolate.py.
 """
 
 import argparse
@@ -21,12 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import growth
 from contestants import CONTESTANTS, FLOORS
-from measure import TOP, alone, measure
+from isolate import alone
+from measure import TOP, measure
 from prettytable import PrettyTable
 from problems import JOBS, L2, SEPARATION, TOLERANCE, prepare
-
-import report
-from sources import UserError
 
 AGREE = 1e-4  # largest error over the largest score: the accuracy at which times are compared
 LIBRARIES = ("torch", "numpy", "pyDVL", "dattri", "captum")
@@ -34,10 +33,16 @@ LIBRARIES = ("torch", "numpy", "pyDVL", "dattri", "captum")
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
+    import report  # pandas, which the contestants' processes need not load
+    from sources import UserError
+
     try:
         if options.out:
             report.open_folder(options.out.resolve().parent)
-        run(options)
+        result = run(options)
+        if options.out:
+            text = report.as_json(result)
+            report.write(options.out.resolve().parent, {options.out.name: text})
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -70,10 +75,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> dict:
+    """Run and print everything; what --out keeps."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(options.threads)  # read by the processes as they start
-    result = {"options": {k: str(v) if k == "out" else v for k, v in vars(options).items()}}
+    result = {"options": {k: v for k, v in vars(options).items() if k != "out"}}
     result["machine"] = machine()
     print(header(options, result["machine"]))
     result["jobs"] = {}
@@ -83,7 +89,8 @@ def run(options: argparse.Namespace) -> None:
             path = Path(folder) / f"{name}.pt"
             facts = alone(prepare, options.limit, job, options.float, path)
             if "status" in facts:
-                raise UserError(f"job {name} was {facts['status']} while it was drawn and fitted")
+                print(f"\n{name}: {job}: drawing and fitting it {facts['status']}")
+                continue
             print(
                 f"\n{name}: {job}; {facts['parameters']:,} parameters, mean confidence on the pool "
                 f"{facts['confidence']:.2f}, plain CG needs {facts['cg_steps']} steps"
@@ -95,8 +102,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.no_growth:
         result["growth"] = alone(growth.times, options.limit, options)
         print("\n" + growth.table(result["growth"]))
-    if options.out:
-        report.write(options.out.resolve().parent, {options.out.name: report.as_json(result)})
+    return result
 
 
 def machine() -> dict:
