@@ -156,22 +156,25 @@ def contest(engine: str, path: Path, options: argparse.Namespace) -> dict:
 
 
 def contest_table(records: dict[str, dict], engines: Sequence[str]) -> str:
-    table = PrettyTable(["contestant", "seconds", "×", "error", f"top {TOP}", "MB", "calls"])
+    table = PrettyTable(
+        ["contestant", "float", "seconds", "×", "error", f"top {TOP}", "MB", "calls"]
+    )
     table.align = "r"
     table.align["contestant"] = "l"
     ours = [e for e in ("auto", "cholesky", "cg") if "seconds" in records.get(e, {})]
     for engine in engines:
         record = records[engine]
         if "status" in record:
-            table.add_row([f"{record['title']}: {record['status']}", *[""] * 6])
+            table.add_row([f"{record['title']}: {record['status']}", *[""] * 7])
             continue
         ratio = record["seconds"] / records[ours[0]]["seconds"] if ours else None
         floor = engine in FLOORS
         table.add_row(
             [
                 record["title"],
+                record["float"].removeprefix("float"),
                 f"{record['seconds']:.2g}" if record["seconds"] < 1 else f"{record['seconds']:.1f}",
-                f"{ratio:.3g}" if ours else "",
+                (f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2g}") if ours else "",
                 "" if floor else f"{record['error']:.0e}" + "!" * (not record["error"] <= AGREE),
                 "" if floor else record["same_top"],
                 f"{record['extra_mb']:.0f}",
@@ -179,9 +182,7 @@ def contest_table(records: dict[str, dict], engines: Sequence[str]) -> str:
             ]
         )
     wrong = any(not record.get("error", 0) <= AGREE for record in records.values())
-    note = (
-        f"\n!: further than {AGREE:g} from the reference, its time does not count" if wrong else ""
-    )
+    note = f"\n!: error above {AGREE:g}, so that its time does not count" if wrong else ""
     return table.get_string() + note
 
 

@@ -22,12 +22,13 @@ def measure(engine: str, path: Path, threads: int, repeats: int) -> dict:
     extra = peak_memory() - before
     seconds, calls = best_of(lambda: round_of(engine, contestant, problem), repeats)
     record = {"seconds": seconds, "calls": calls, "extra_mb": extra / 1e6}
+    record["float"] = str(problem.X_pool.dtype).removeprefix("torch.")
     if engine not in FLOORS:
         scores, best = answer
         exact = problem.reference
         record["error"] = float((scores.double() - exact).abs().max() / exact.abs().max())
         record["same_top"] = sum(a == b for a, b in zip(best, top(exact), strict=True))
-        record["float"] = str(scores.dtype).removeprefix("torch.")
+        record["float"] = str(scores.dtype).removeprefix("torch.")  # what it computed in
     return record
 
 
