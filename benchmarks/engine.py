@@ -117,6 +117,7 @@ def machine() -> dict:
     return {
         "processor": names[0].split(":")[1].strip() if names else platform.processor(),
         "cores": os.cpu_count(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
         "versions": versions,
     }
@@ -143,7 +144,9 @@ def header(options: argparse.Namespace, facts: dict) -> str:
         and label are that reference's, place by place. MB: peak memory of the contestant's process
         less its peak once data and library were loaded. {facts["processor"]}, {facts["cores"]}
         cores, Python {facts["python"]}, {versions}"""
-    return textwrap.fill(" ".join(text.split()), 100)
+    load = facts["load"] or 0.0
+    busy = f"\nnote: other work is running here (load {load:.1f}): times mean little"
+    return textwrap.fill(" ".join(text.split()), 100) + busy * (load > 1)
 
 
 def contest(engine: str, path: Path, options: argparse.Namespace) -> dict:
