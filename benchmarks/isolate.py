@@ -16,7 +16,9 @@ def alone(action: Callable, limit: float, *arguments) -> dict:
     try:
         if not receiver.poll(limit):
             return {"status": f"not finished in {limit:g} s"}
-        return receiver.recv()
+        answer = receiver.recv()
+        process.join(10)  # else it could not tidy up
+        return answer
     except EOFError:  # killed, perhaps for want of memory
         process.join()
         return {"status": f"ended with exit code {process.exitcode}"}
