@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
 IMAGE := $(VENV)/installed-image
+BENCH := $(VENV)/installed-bench
 
 # Some systems ship Python without ensurepip: there the system's pip fills the environment.
 PIP := if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
 	then set -- $(VENV)/bin/python -m pip; \
 	else set -- $(PYTHON) -m pip --python $(VENV)/bin/python; fi; "$$@" install
 
-.PHONY: run image test paper clean
+.PHONY: run image test paper bench clean
 
 run: $(INSTALLED)
 	$(VENV)/bin/python main_binary.py --dataset bank --diabetes n
@@ -32,6 +33,11 @@ paper: $(INSTALLED)
 			--out results/compare-$$protocol || exit $$?; \
 	done
 
+# This engine beside pyDVL, dattri and captum, then the whole Bank experiment: about 12 minutes.
+bench: $(BENCH)
+	$(VENV)/bin/python benchmarks/engine.py $(BENCH_OPTIONS)
+	$(VENV)/bin/python benchmarks/experiment.py $(if $(DATA),--data-dir $(DATA))
+
 # The stamps appear only once everything is installed, so a broken installation starts again.
 $(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -43,6 +49,10 @@ $(INSTALLED): requirements.txt
 
 $(IMAGE): requirements-image.txt $(INSTALLED)
 	@$(PIP) --no-deps -r requirements-image.txt
+	@touch $@
+
+$(BENCH): requirements-bench.txt $(INSTALLED)
+	@$(PIP) --no-deps -r requirements-bench.txt
 	@touch $@
 
 clean:
