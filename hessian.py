@@ -20,7 +20,8 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 # Up to here a dense Cholesky factor costs less than conjugate gradients on the paper's data sets.
 DENSE_PARAMETERS = 1_500
 DENSE_ENTRIES = 500_000  # numbers of a block of rows at once while H is built: 4 MB stay in cache
-MOST_STEPS = 5_000  # of conjugate gradients between two looks at the true residual
+MOST_STEPS = 2_000  # of conjugate gradients between two looks at the true residual
+MOST_RESTARTS = 5
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 
@@ -241,35 +242,56 @@ class Hessian:
     def _conjugate_gradients(
         self, G: torch.Tensor, tol: float, start: torch.Tensor | None
     ) -> torch.Tensor:
-        target = tol * torch.linalg.vector_norm(G)
-        # What all units of a softmax share feels the penalty alone: solved at once. The loss never
-        # moves along it, but in CG rounding would, and in float32 it costs half as many steps more.
+        G = G.double()
         shared = G.mean(0) if self.units > 1 else torch.zeros_like(G[0])
-        shared = torch.where(self.ridge > 0, shared / self.ridge, 0.0)
-        V = torch.zeros_like(G) + shared if start is None else start.to(G)
+        # What all units of a softmax share feels the penalty alone, and is solved at once. In CG
+        # rounding would move along it, and in float32 cost half as many steps more.
+        apart = (lambda R: R - R.mean(0)) if self.units > 1 else (lambda R: R)
+        shared = torch.where(self.ridge > 0, shared / self.ridge.double(), 0.0)
+        G = apart(G)
+        V = torch.zeros_like(G) if start is None else apart(start.to(G))
+        target = tol * torch.linalg.vector_norm(G)
         precondition = self._preconditioner(tol)
-        # CG updates its residual by recurrence, which drifts from the true one: restart on the true
-        # residual until that is small.
-        for _restart in range(4):
-            R = G - self.product(V) if V.any() else G.clone()
+        # CG updates its residual by recurrence, which drifts from the true one, soon in float32:
+        # begin again at the true residual, taken in float64, until that is small.
+        for _restart in range(MOST_RESTARTS):
+            R = apart(G - self._true_product(V)) if V.any() else G
+            residual = torch.linalg.vector_norm(R)
+            if residual <= target:
+                return (V + shared).to(self.X.dtype)
+            V = V + self._cg_steps(R.to(self.X.dtype), precondition, 0.5 * float(target))
+        relative = float(residual / target) * tol
+        raise SingularHessian(self.condition(), self.X.dtype, relative)
+
+    def _cg_steps(self, R: torch.Tensor, precondition: Callable, target: float) -> torch.Tensor:
+        """Conjugate gradients from zero until the residual, by recurrence, is below ``target``."""
+        V, direction = torch.zeros_like(R), precondition(R)
+        square = (R * direction).sum()
+        for _step in range(MOST_STEPS):
+            image = self.product(direction)
+            length = square / (direction * image).sum()
+            if not torch.isfinite(length):  # the end of what these numbers can hold
+                break
+            V = V + length * direction
+            R = R - length * image
             if torch.linalg.vector_norm(R) <= target:
-                return V
-            direction = precondition(R)
-            square = (R * direction).sum()
-            for _step in range(MOST_STEPS):
-                image = self.product(direction)
-                length = square / (direction * image).sum()
-                V = V + length * direction
-                R = R - length * image
-                if not torch.linalg.vector_norm(R) > 0.5 * target:  # or not a number
-                    break
-                Z = precondition(R)
-                previous, square = square, (R * Z).sum()
-                direction = Z + (square / previous) * direction
-        residual = float(torch.linalg.vector_norm(G - self.product(V)))
-        if not residual <= target:
-            raise SingularHessian(self.condition(), self.X.dtype, residual / float(target) * tol)
+                break
+            Z = precondition(R)
+            previous, square = square, (R * Z).sum()
+            direction = Z + (square / previous) * direction
         return V
+
+    def _true_product(self, V: torch.Tensor) -> torch.Tensor:
+        """``product`` in float64, whatever the rows are, a cacheful of them at a time."""
+        if self.X.dtype == torch.float64:
+            return self.product(V)
+        total = self.ridge.double() * V
+        rows = max(64, DENSE_ENTRIES // self.width)
+        for X, P, wP in zip(*(M.split(rows) for M in (self.X, self.P, self.wP)), strict=True):
+            block = Hessian(X.double(), P.double(), 0.0, self.fit_intercept)
+            block.wP = wP.double()
+            total += block.product(V)
+        return total
 
     def _preconditioner(self, tol: float) -> Callable[[torch.Tensor], torch.Tensor]:
         """An easily inverted M near H: R ↦ M⁻¹R, for what the units do not share.

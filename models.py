@@ -160,7 +160,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             if norm <= tol * n:
                 return theta, step
             # Far from the optimum a rough direction is as good; near it, errors fall as the square.
-            rough = min(0.1, norm / n)
+            rough = min(0.1, max(norm / n, eps**0.5))
             direction = Hessian(X, P, self.l2, self.fit_intercept).solve(G, tol=rough)
             slope = (G * direction).sum()
             dZ = project(X, direction)  # the line search then needs no further pass over X

@@ -139,8 +139,15 @@ def strategy(
 
 
 def highest(scores: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the ``count`` highest scores (n,), best first, ties in pool order: (count,)."""
-    return np.argsort(-scores, kind="stable")[:count]
+    """Positions of the ``count`` highest scores (n,), best first, ties in pool order: (count,).
+
+    Scores that differ by less than a billionth of the largest are ties: which solver ran, and how a
+    product rounds, must not decide between twins.
+    """
+    largest = np.abs(scores[np.isfinite(scores)]).max(initial=0.0)
+    grid = max(1e-9, 100 * np.finfo(scores.dtype).eps) * largest
+    ranks = np.round(scores / grid) if grid > 0 else scores
+    return np.argsort(-ranks, kind="stable")[:count]
 
 
 @strategy("random", "Random", "rows at random", labels="true")
@@ -312,7 +319,7 @@ def _best_in_turn(query: Query, *, step: str, weighted: bool) -> Picks:
     for _ in range(query.budget):
         influence = query.influence(model, X_labeled)
         rows, scores = score(influence, query.pool, step=step, weighted=weighted, taken=taken)
-        best = int(scores.max(1).values.argmax())
+        (best,) = highest(scores.max(1).values.cpu().numpy(), 1)
         row, label = int(rows[best]), model.classes_[int(scores[best].argmax())]
         picks.append((row, label, float(scores[best].max())))
         taken[row] = True

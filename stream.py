@@ -181,6 +181,9 @@ class StreamedHessian(Hessian):
     def dense(self) -> torch.Tensor:
         return super().dense() + self._sum("dense")
 
+    def _true_product(self, V: torch.Tensor) -> torch.Tensor:
+        return self.product(V.to(self.X.dtype)).double()
+
     def _preconditioner(self, tol: float) -> Callable[[torch.Tensor], torch.Tensor]:
         """None: it would need the rows. Only what the units share is taken out, see Hessian."""
         return lambda R: R - R.mean(0) if self.units > 1 else R

@@ -7,6 +7,7 @@ from conftest import split_of
 from sklearn.linear_model import LogisticRegression as Reference
 from sklearn.utils.estimator_checks import check_estimator
 
+import influence
 import models
 from hessian import Hessian, probabilities, project
 from models import LogisticRegression
@@ -160,3 +161,132 @@ def test_solve_reports_what_it_cannot_do():
         H.solve(G, solver="cg")
     with pytest.raises(ValueError, match="unknown solver"):
         H.solve(G, solver="lissa")
+
+
+# --- the solvers of hessian.py -------------------------------------------------------------------
+
+
+def hessian_of(
+    name, l2=1.0, fit_intercept=True, scale=1.0, dtype="float64", protocol="strict", **more
+):
+    """The Hessian over a labeled set at its fit, and a right-hand side: the validation gradient."""
+    split = split_of(name, protocol)
+    X, y = scale * split.X[split.labeled], split.y[split.labeled]
+    model = LogisticRegression(l2, fit_intercept, dtype=dtype).fit(X, y)
+    G = influence.gradient(model, scale * split.X[split.validation], split.y[split.validation])
+    return influence.hessian(model, X, **more), G
+
+
+def steps_of(H, G, **arguments):
+    """How many products conjugate gradients took."""
+    taken, product = [], H.product
+    H.product = lambda V: taken.append(1) or product(V)
+    H.solve(G, solver="cg", **arguments)
+    H.product = product
+    return len(taken)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("name", ["bank", "wine", "waveform", "mnist"])
+def test_the_dense_hessian_inverts_to_what_numpy_finds(name, fit_intercept):
+    """numpy's minimum-norm least squares as oracle, which needs no help with the null direction."""
+    H, G = hessian_of(name, fit_intercept=fit_intercept)
+    if H.size > 1_500:
+        V = H.solve(G)  # by conjugate gradients
+        assert torch.linalg.vector_norm(H.product(V) - G) <= 1e-9 * torch.linalg.vector_norm(G)
+        return
+    expected = np.linalg.lstsq(H.dense().numpy(), G.ravel().numpy(), rcond=1e-13)[0]
+    for solver in ("cholesky", "cg"):
+        found = H.solve(G, solver=solver).ravel().numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-7 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg"])
+def test_damping_adds_to_the_whole_diagonal(solver):
+    H, G = hessian_of("wine")
+    damped, _ = hessian_of("wine", damping=3.0)
+    whole = H.dense() + 3.0 * torch.eye(H.size)
+    expected = torch.linalg.solve(whole, G.ravel()).reshape(G.shape)
+    torch.testing.assert_close(damped.solve(G, solver=solver), expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["bank", "wine"])
+def test_a_weight_of_zero_leaves_a_row_out(name):
+    split = split_of(name)
+    X, y = split.X[split.labeled], split.y[split.labeled]
+    model = LogisticRegression(1.0, True).fit(X, y)
+    weights = torch.ones(len(X)).double()
+    weights[::3] = 0.0
+    kept = influence.hessian(model, X[weights.numpy() > 0])
+    masked = influence.hessian(model, X, weights=weights)
+    torch.testing.assert_close(masked.dense(), kept.dense())
+    V = torch.randn(model.theta_.shape, generator=torch.Generator().manual_seed(0)).double()
+    torch.testing.assert_close(masked.product(V), kept.product(V))
+
+
+def test_the_condition_number_is_that_of_the_spectrum():
+    H, _ = hessian_of("waveform", fit_intercept=False)
+    ends = np.linalg.eigvalsh(H.dense().numpy())[[0, -1]]
+    one_norm = np.linalg.cond(H.dense().numpy(), 1)
+    assert one_norm / 3 < H.condition() <= 1.01 * one_norm  # LAPACK's estimate is a lower bound
+    assert H.condition() > 0.3 * ends[1] / ends[0]
+
+
+def test_the_condition_number_of_a_large_hessian_comes_from_its_ends(monkeypatch):
+    H, _ = hessian_of("waveform", fit_intercept=False)
+    ends = np.linalg.eigvalsh(H.dense().numpy())[[0, -1]]
+    monkeypatch.setattr("hessian.DENSE_PARAMETERS", 10)
+    np.testing.assert_allclose(H.condition(), ends[1] / ends[0], rtol=0.1)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg"])
+def test_an_ill_conditioned_hessian_is_refused_with_its_condition_number(solver):
+    """Columns of unequal scale: too much for float32, and float64 says what it was."""
+    H, G = hessian_of("wine", protocol="paper", fit_intercept=False, l2=1e-4)
+    assert H.condition() > 1e8
+    H.solve(G)
+    single, G = H32(H), G.float()
+    with pytest.raises(np.linalg.LinAlgError, match=r"condition number .* float32") as told:
+        single.solve(G, solver=solver)
+    assert "float64 or damping" in str(told.value)
+
+
+def H32(H):
+    return Hessian(H.X.float(), H.P.float(), float(H.ridge[0]), H.fit_intercept)
+
+
+def test_preconditioning_evens_out_columns_of_unequal_scale():
+    """Raw wine: sulfur dioxide in hundreds beside densities near 1."""
+    H, G = hessian_of("wine", protocol="paper", fit_intercept=False)
+    with_it = steps_of(H, G)
+    H._preconditioner = lambda tol: lambda R: R
+    assert with_it < steps_of(H, G) / 3
+
+
+def test_a_start_near_the_solution_saves_steps_and_changes_nothing():
+    H, G = hessian_of("mnist")
+    V = H.solve(G)
+    near = V + 1e-4 * V.abs().mean() * torch.sin(torch.arange(V.numel())).reshape(V.shape)
+    assert steps_of(H, G, start=near) < 0.8 * steps_of(H, G)
+    torch.testing.assert_close(H.solve(G, start=near), V, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["bank", "wine", "mnist"])
+def test_float32_comes_near_float64(name):
+    """Fit, solve and all: what is lost is what four bytes cannot hold."""
+    split = split_of(name)
+    scores = {}
+    for dtype in ("float32", "float64"):
+        model = LogisticRegression(5.0, True, dtype=dtype)
+        model.fit(split.X[split.labeled], split.y[split.labeled])
+        scores[dtype] = influence.benefit(
+            model,
+            split.X[split.labeled],
+            split.X[split.validation],
+            split.y[split.validation],
+            split.X[split.pool[:200]],
+        )
+        assert scores[dtype].dtype == dtype
+        assert str(model.theta_.dtype) == f"torch.{dtype}"
+    largest = np.abs(scores["float64"]).max()
+    np.testing.assert_allclose(scores["float32"], scores["float64"], atol=1e-3 * largest)
