@@ -28,7 +28,7 @@ from strategies import STRATEGIES
 # Colours that stand out on white and on black; a rule has the same one in every picture.
 RULES = {"salutary": PALETTE[6], "salutary_plus": PALETTE[5]}
 GREY = "#858585"
-BANDS = 5
+ENOUGH = 5  # seeds, for an interval
 WIDTH = 4.6  # inches: a phone shows this at a size at which 9 points are still read
 
 
@@ -89,10 +89,11 @@ class Bench:
         """The data and the setting in words."""
         settings = self.settings()
         made = f", {self.pca} principal components" if self.pca else ""
+        rows = "pool" if settings.hessian == "pool" else "labeled set"
         intercept = "intercept" if settings.intercept else "no intercept"
         return (
             f"{self.table.dataset.name} ({self.table.file_names}{made}), {self.protocol} protocol: "
-            f"l2 {settings.l2:g}, {intercept}, Hessian over the {settings.hessian}, "
+            f"l2 {settings.l2:g}, {intercept}, Hessian over the {rows}, "
             f"{seeds_text(self.seeds)}"
         )
 
@@ -172,37 +173,47 @@ def study(
 
 
 def over_seeds(records: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Mean and deviation (``…_sd``) over seeds of every other column, in the order of ``by``."""
+    """Mean and deviation (``…_sd``) over seeds of every other column, a row per value of ``by``."""
     groups = records.drop(columns="seed").groupby(list(by), sort=False)
     means, deviations = groups.mean(), groups.std()
     columns = {}
     for name in means:
         columns |= {name: means[name], f"{name}_sd": deviations[name]}
-    return pd.DataFrame(columns).reset_index()
+    return pd.DataFrame(columns).round(6).reset_index()  # what is left is rounding
+
+
+def side_by_side(records: pd.DataFrame, by: Sequence[str], values: str) -> pd.DataFrame:
+    """``records`` with a column of ``values`` for each method, in place of a row."""
+    wide = records.pivot(index=["seed", *by], columns="method", values=values)
+    order = records[["seed", *by]].drop_duplicates()  # pivot has sorted
+    return order.merge(wide[records["method"].unique()].reset_index(), how="left")
 
 
 def interval(values: Sequence[float]) -> float:
-    """Half the width of the 95 % confidence interval of the mean; infinite for one value."""
+    """Half the width of the 95 % confidence interval of the mean over seeds.
+
+    Infinite for fewer than ENOUGH: of two seeds it is 13 deviations wide, and says nothing.
+    """
     n = len(values)
-    if n < 2:
+    if n < ENOUGH:
         return np.inf
     return float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
 
 
 def about(values: Sequence[float], digits: int = 2) -> str:
-    """Mean ± half its 95 % interval; the value alone where there is one seed."""
+    """Mean ± half its 95 % interval; the mean alone where there are too few seeds."""
     half = interval(values)
     return f"{np.mean(values):.{digits}f}" + ("" if np.isinf(half) else f" ± {half:.{digits}f}")
 
 
-def verdict(differences: Sequence[float], unit: str = "points") -> str:
-    """What paired differences over seeds say: better, worse, or that they do not say."""
+def verdict(differences: Sequence[float]) -> str:
+    """What paired differences over seeds, in points, say: better, worse, or nothing clear."""
     mean, half = np.mean(differences), interval(differences)
     if np.isinf(half):
-        return f"{'better' if mean > 0 else 'worse'} by {abs(mean):.2f} {unit} (one seed only)"
+        return f"different by {mean:+.2f} points, of too few seeds to tell,"
     if abs(mean) <= half:
-        return f"not clearly different ({mean:+.2f} ± {half:.2f} {unit})"
-    return f"{'better' if mean > 0 else 'worse'} by {abs(mean):.2f} ± {half:.2f} {unit}"
+        return f"not clearly different ({mean:+.2f} ± {half:.2f} points)"
+    return f"{'better' if mean > 0 else 'worse'} by {abs(mean):.2f} ± {half:.2f} points"
 
 
 def clear(values: Sequence[float]) -> bool:
@@ -224,15 +235,14 @@ def panels(rows: int, columns: int = 1, height: float = 2.3, **arguments):
 
 
 def line(axes, records: pd.DataFrame, x: str, y: str, **style) -> None:
-    """Mean of ``y`` at each level of ``x``, levels at equal steps, and from BANDS seeds on the band
-    of its mean: of fewer seeds it would hide the line."""
+    """Mean of ``y`` at each level of ``x``, levels at equal steps, and its 95 % interval."""
     groups = records.groupby(x, sort=False)[y]
     means, halves = groups.mean(), groups.agg(interval)
     at = np.arange(len(means))
     axes.plot(at, means, **style)
-    if records["seed"].nunique() >= BANDS:
-        colour = style["color"]
-        axes.fill_between(at, means - halves, means + halves, color=colour, alpha=0.15, lw=0)
+    if not np.isinf(halves).any():
+        low, high = means - halves, means + halves
+        axes.fill_between(at, low, high, color=style["color"], alpha=0.15, lw=0)
 
 
 def name_levels(axes, names: Sequence, label: str) -> None:

@@ -5,6 +5,7 @@ Nothing in it is fetched: pictures are data URIs, styles are inside, there is no
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -94,7 +95,11 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
             if spread is not None and spread.notna().any():
                 text += spread.map(f" ± {{:.{digits}f}}".format)
             cells = text.where(cells.notna(), "")
-        columns[name.replace("_", " ")] = cells.astype(str)
+        elif pd.api.types.is_integer_dtype(cells):
+            cells = cells.map("{:,}".format)
+        else:
+            cells = cells.str.replace("_", " ")
+        columns[name.replace("_", " ")] = cells
     return pd.DataFrame(columns)
 
 
@@ -138,12 +143,16 @@ def _section(entry: Entry) -> str:
         alt=escape(f"{study.title} {study.shows} {' '.join(finding.sentences)}", quote=True),
         width=width,
         height=height,
-        sentences="".join(f"<p>{escape(sentence)}</p>" for sentence in finding.sentences),
+        sentences="".join(f"<p>{escape(minus(text))}</p>" for text in finding.sentences),
         command=escape(entry.command),
         setting=escape(entry.setting),
-        rows=len(table),
-        table=table.to_html(index=False, border=0, justify="unset"),
+        table=table.map(minus).to_html(index=False, border=0, justify="unset"),
     )
+
+
+def minus(text: str) -> str:
+    """A real minus before numbers: a hyphen is too short, and lines break after it."""
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
 
 def _uri(picture: bytes) -> str:
@@ -174,6 +183,7 @@ section { margin: 0 0 24px; padding: 24px; background: var(--paper); border: 1px
   border-radius: 12px; scroll-margin-top: 16px; }
 .shows, .setting, footer { color: var(--quiet); }
 .shows { max-width: 60em; margin-bottom: 20px; }
+.setting { margin: 12px 0 0; }
 .setting, footer, caption { font-size: .86rem; }
 .two { display: grid; gap: 8px 40px; grid-template-columns: minmax(0, 1fr); }
 img { display: block; width: 100%%; height: auto; }

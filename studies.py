@@ -27,6 +27,7 @@ from bench import (
     over_seeds,
     panels,
     positions,
+    side_by_side,
     study,
     title_of,
     verdict,
@@ -168,10 +169,11 @@ def budget(bench: Bench) -> Finding:
         ]
         sentences.append(
             f"From {low} to {high:,} {varied} the gain goes {', '.join(moves)}; Salutary plus is "
-            f"clearly above the last at {above} of {len(by_level)} levels."
+            f"clearly above these at {above} of {len(by_level)} levels."
         )
     legend_above(figure, axes[0, 0], columns=3)
-    return Finding(figure, over_seeds(records, ["varied", "level", "method"]), tuple(sentences))
+    table = over_seeds(side_by_side(records, ["varied", "level"], "gain"), ["varied", "level"])
+    return Finding(figure, table, tuple(sentences))
 
 
 def _budget(bench: Bench, split: Split, seed: int) -> Iterator[dict]:
@@ -223,7 +225,8 @@ def validation(bench: Bench) -> Finding:
         gain_lines(panel, of_axis, VARIED[varied])
         by_level = gains_by_level(of_axis)
         held = [f"{level:,}" for level, by in by_level.items() if clear(by["salutary_plus"])]
-        gains[varied] = f"{', '.join(held) or 'none'} of {', '.join(f'{n:,}' for n in by_level)}"
+        tried = ", ".join(f"{level:,}" for level in by_level)
+        gains[varied] = f"{', '.join(held) or 'none'} of {tried}"
         rows[varied] = of_axis["rows"].iloc[-1]
         spent += [
             clear(by["labeled_plus_validation"] - by["salutary_plus"]) for by in by_level.values()
@@ -232,14 +235,15 @@ def validation(bench: Bench) -> Finding:
         panel.set_ylabel("gain (points)")
     legend_above(figure, axes[0, 0])
     sentences = (
-        f"The gain of Salutary plus is clearly above zero with {gains['size']} validation rows, "
-        f"and with {gains['noise']} % of all their labels wrong.",
-        f"Of {rows['imbalance']} rows, with {gains['imbalance']} % in the most frequent class; of "
-        f"{rows['shift']} rows, when drawn from the lowest {gains['shift']} % along the first "
-        "principal component; and training on the validation rows instead is clearly better than "
-        f"Salutary plus in {sum(spent)} of all {len(spent)} settings.",
+        f"Where Salutary plus gains clearly: validation rows, {gains['size']}; wrong labels among "
+        f"all of them, {gains['noise']} %.",
+        f"Rows of the most frequent class, of {rows['imbalance']}: {gains['imbalance']} %; "
+        f"{rows['shift']} rows from one side, the lowest along the first principal component: "
+        f"{gains['shift']} %; training on the validation rows is clearly better than Salutary plus "
+        f"in {sum(spent)} of all {len(spent)} settings.",
     )
-    return Finding(figure, over_seeds(records, ["varied", "level", "method"]), sentences)
+    by = ["varied", "level", "rows"]
+    return Finding(figure, over_seeds(side_by_side(records, by, "gain"), by), sentences)
 
 
 def _validation(bench: Bench, split: Split, seed: int) -> Iterator[dict]:

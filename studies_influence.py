@@ -45,6 +45,7 @@ def retrain(bench: Bench) -> Finding:
     records = bench.each(_retrain).melt(
         ["seed", "rows", "real"], list(ESTIMATES), "estimate", "predicted"
     )
+    records = records.sort_values("rows", kind="stable")  # best, random
     groups = records.groupby(["rows", "estimate", "seed"], sort=False)
     by_seed = groups[["predicted", "real"]].apply(_agreement).reset_index()
     figure, (axes,) = panels(1, 2, height=2.7)
@@ -94,13 +95,16 @@ def _retrain(bench: Bench, split: Split, seed: int) -> Iterator[dict]:
     X, y = split.X[split.labeled], split.y[split.labeled]
     X_pool = split.X[split.pool]
     validation = split.X[split.validation], split.y[split.validation]
-    model = bench.model().fit(X, y)
-    if model.theta_.numel() > DENSE_PARAMETERS:
+    model = bench.model()
+    units = 1 if len(np.unique(y)) == 2 else len(np.unique(y))
+    weights = units * (X.shape[1] + model.fit_intercept)
+    if weights > DENSE_PARAMETERS:
         raise UserError(
             f"retrain takes a model of at most {DENSE_PARAMETERS:,} weights, this one has "
-            f"{model.theta_.numel():,}: give principal components, as in "
+            f"{weights:,}: give principal components, as in "
             f"--dataset {bench.table.dataset.name}:pca:50"
         )
+    model.fit(X, y)
     X_hessian = X_pool if bench.settings().hessian == "pool" else X
     scores = influence.benefit(model, X_hessian, *validation, X_pool)
     rng = np.random.default_rng(seed)
