@@ -29,7 +29,7 @@ from strategies import STRATEGIES
 RULES = {"salutary": PALETTE[6], "salutary_plus": PALETTE[5]}
 GREY = "#858585"
 ENOUGH = 5  # seeds, for an interval
-WIDTH = 4.6  # inches: a phone shows this at a size at which 9 points are still read
+WIDTH = 4.2  # inches: a phone shows this at a size at which 9 points are still read
 
 
 @dataclass(frozen=True)
@@ -203,17 +203,18 @@ def interval(values: Sequence[float]) -> float:
 def about(values: Sequence[float], digits: int = 2) -> str:
     """Mean ± half its 95 % interval; the mean alone where there are too few seeds."""
     half = interval(values)
-    return f"{np.mean(values):.{digits}f}" + ("" if np.isinf(half) else f" ± {half:.{digits}f}")
+    mean = round(float(np.mean(values)), digits) + 0.0  # no minus before 0.00
+    return f"{mean:.{digits}f}" + ("" if np.isinf(half) else f" ± {half:.{digits}f}")
 
 
 def verdict(differences: Sequence[float]) -> str:
-    """What paired differences over seeds, in points, say: better, worse, or nothing clear."""
-    mean, half = np.mean(differences), interval(differences)
+    """What paired differences over seeds, in points, say: higher, lower, or nothing clear."""
+    mean, half = round(float(np.mean(differences)), 6) + 0.0, interval(differences)
     if np.isinf(half):
-        return f"different by {mean:+.2f} points, of too few seeds to tell,"
+        return f"different by {mean:+.2f} points (too few seeds to tell)"
     if abs(mean) <= half:
         return f"not clearly different ({mean:+.2f} ± {half:.2f} points)"
-    return f"{'better' if mean > 0 else 'worse'} by {abs(mean):.2f} ± {half:.2f} points"
+    return f"{'higher' if mean > 0 else 'lower'} by {abs(mean):.2f} ± {half:.2f} points"
 
 
 def clear(values: Sequence[float]) -> bool:

@@ -28,8 +28,8 @@ class Exploration:
     )
     target: str | None = same("target")
     seeds: tuple[int, ...] = option(
-        tuple(range(10)),
-        "one seed, or several: 0-19 or 0,3,5 (default: 0-9)",
+        tuple(range(8)),
+        "one seed, or several: 0-19 or 0,3,5 (default: 0-7)",
         type=seed_list,
         flags=("--seed", "--seeds"),
     )

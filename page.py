@@ -90,7 +90,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
         cells = table[name]
         if pd.api.types.is_float_dtype(cells):
             digits = 2 if cells.abs().max() < 20 else 1
-            text = cells.map(f"{{:.{digits}f}}".format)
+            text = (cells.round(digits) + 0.0).map(f"{{:.{digits}f}}".format)
             spread = table.get(f"{name}_sd")
             if spread is not None and spread.notna().any():
                 text += spread.map(f" ± {{:.{digits}f}}".format)
@@ -143,16 +143,18 @@ def _section(entry: Entry) -> str:
         alt=escape(f"{study.title} {study.shows} {' '.join(finding.sentences)}", quote=True),
         width=width,
         height=height,
-        sentences="".join(f"<p>{escape(minus(text))}</p>" for text in finding.sentences),
+        sentences="".join(f"<p>{escape(typeset(text))}</p>" for text in finding.sentences),
         command=escape(entry.command),
         setting=escape(entry.setting),
-        table=table.map(minus).to_html(index=False, border=0, justify="unset"),
+        table=table.map(typeset).to_html(index=False, border=0, justify="unset"),
     )
 
 
-def minus(text: str) -> str:
-    """A real minus before numbers: a hyphen is too short, and lines break after it."""
-    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
+def typeset(text: str) -> str:
+    """A real minus before numbers, and no line break within mean ± deviation."""
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text).replace(
+        " ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+    )
 
 
 def _uri(picture: bytes) -> str:
@@ -185,12 +187,13 @@ section { margin: 0 0 24px; padding: 24px; background: var(--paper); border: 1px
 .shows { max-width: 60em; margin-bottom: 20px; }
 .setting { margin: 12px 0 0; }
 .setting, footer, caption { font-size: .86rem; }
-.two { display: grid; gap: 8px 40px; grid-template-columns: minmax(0, 1fr); }
+.two { display: grid; gap: 16px 40px; grid-template-columns: minmax(0, 1fr); }
 img { display: block; width: 100%%; height: auto; }
 figure { margin: 0; }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, "DejaVu Sans Mono", monospace;
   font-size: .86rem; }
-pre { margin: 0 0 12px; padding: 10px 14px; overflow-x: auto; background: var(--desk);
+pre { margin: 0 0 12px; padding: 10px 14px; white-space: pre-wrap; overflow-wrap: anywhere;
+  background: var(--desk);
   border-radius: 8px; }
 .scroll { overflow: auto; max-height: 21rem; border: 1px solid var(--rule); border-radius: 8px; }
 table { border-collapse: separate; border-spacing: 0; width: 100%%; font-size: .86rem;
@@ -203,7 +206,8 @@ tbody tr:nth-child(even) { background: color-mix(in srgb, var(--desk) 60%%, tran
 footer { padding-bottom: 40px; }
 @media (min-width: 900px) { .two { grid-template-columns: minmax(0, 11fr) minmax(0, 10fr);
   align-items: start; } section { padding: 32px; } }
-@media (max-width: 500px) { section { padding: 20px 14px; } }
+@media (max-width: 500px) { section { padding: 20px 12px; } header, main, footer {
+  padding-left: 10px; padding-right: 10px; } }
 """ % (*LIGHT, *DARK)  # noqa: UP031, braces are the style's own
 
 PAGE = """<!DOCTYPE html>
@@ -221,7 +225,8 @@ PAGE = """<!DOCTYPE html>
 the loss on a validation set most, whether that label is true or not. These studies show where that
 helps, where it fails, and how good the estimate behind it is.</p>
 <p>“Salutary” is the paper's rule; “Salutary plus” is this project's: one row at a time, by the
-finite step, weighted by the model's own belief. Neither buys a label of the pool.</p>
+finite step, weighted by the model's own belief. Neither buys a label of the pool; both read those
+of the validation set.</p>
 <nav>{links}</nav>
 </header>
 <main>

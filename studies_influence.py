@@ -174,8 +174,8 @@ def hessian(bench: Bench) -> Finding:
         f"Among its own {RETRAINED} best rows the undamped estimate has a rank correlation with "
         f"real retraining of {plain[0]} over the labeled set and {plain[1]} over the pool; with "
         f"damping {most:,} these are {strong[0]} and {strong[1]}.",
-        f"After the last round the pool's Hessian is {pool} on the test set than the labeled "
-        f"set's, and damping {most:,} over the labeled set is {strongly} than none.",
+        f"Test accuracy after the last round: with the pool's Hessian, against the labeled set's, "
+        f"{pool}; with damping {most:,} over the labeled set, against none, {strongly}.",
     )
     return Finding(figure, over_seeds(records, ["hessian", "damping"]), sentences)
 

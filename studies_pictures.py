@@ -88,7 +88,8 @@ def mosaic(bench: Bench, wrong: pd.DataFrame) -> Figure:
         of_round = wrong[wrong["round"] == round_number].sort_values("score", ascending=False)
         row[0].set_ylabel(f"round {round_number}")
         if of_round.empty:
-            row[0].text(0, 0.5, "every label is true", va="center", transform=row[0].transAxes)
+            note = row[0].text(0, 0.5, "every label is true", va="center")
+            note.set_in_layout(False)  # else the first column would be as wide
         for cell in row:
             cell.set(xticks=[], yticks=[])
             cell.grid(False)
@@ -125,11 +126,11 @@ def boundary(bench: Bench) -> Finding:
         sentences.append(
             f"{title_of(rule)}: the picks lie {about(of_rule['pick_norm'])} times as far from the "
             f"centre as the pool's rows, {about(of_rule['not_true'], 1)} % of their labels are not "
-            f"true, and the model after them is {verdict(difference)} on the test set than before."
+            f"true, and against before, test accuracy after them is {verdict(difference)}."
         )
     axes[-1, 0].set_xlabel("first component")
     panel.plot([], [], color=GREY, lw=1.3, label="boundary before")
-    for marker, name in ("o", "given the true label"), ("X", "another"):
+    for marker, name in ("o", "true label"), ("X", "another label"):
         panel.scatter([], [], color=GREY, marker=marker, s=34, lw=0, label=name)
     legend_above(figure, panel, columns=3)
     return Finding(figure, over_seeds(records, ["rule"]), tuple(sentences))
