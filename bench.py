@@ -5,7 +5,7 @@ says is over several seeds: lines have a band of 95 % confidence in their mean, 
 called one only where such an interval leaves out zero.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -25,7 +25,8 @@ from sources import UserError
 from splits import Split, make_split
 from strategies import STRATEGIES
 
-# Colours that stand out on white and on black; a rule has the same one in every picture.
+# Two colours that stand out on white and on black, also for the colour-blind; a rule always has its
+# own, and where no rule is shown they tell two other things apart.
 RULES = {"salutary": PALETTE[6], "salutary_plus": PALETTE[5]}
 GREY = "#858585"
 ENOUGH = 5  # seeds, for an interval
@@ -73,7 +74,7 @@ class Bench:
         settings = self.settings()
         return LogisticRegression(settings.l2, settings.intercept, warm_start=True)
 
-    def each(self, of_seed: Callable[["Bench", Split, int], list[dict]]) -> pd.DataFrame:
+    def each(self, of_seed: Callable[["Bench", Split, int], Iterable[dict]]) -> pd.DataFrame:
         """The records that ``of_seed`` makes of every seed's split, in one frame.
 
         Raises UserError where a fit or a solve fails in arithmetic.

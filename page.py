@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from html import escape
 
 import matplotlib
-import numpy as np
 import pandas as pd
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
@@ -132,7 +131,7 @@ def html(entries: Sequence[Entry], command: str) -> bytes:
 
 def _section(entry: Entry) -> str:
     study, finding = entry.study, entry.finding
-    width, height = (np.array(finding.figure.get_size_inches()) * DOTS).astype(int)
+    width, height = (round(inches * DOTS) for inches in finding.figure.get_size_inches())
     table = shown(finding.table)
     return SECTION.format(
         name=study.name,

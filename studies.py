@@ -40,6 +40,8 @@ from splits import Split
 
 # --- truth ----------------------------------------------------------------------------------------
 
+SAME = "same rows, true labels"
+
 
 @study(
     "truth",
@@ -53,15 +55,7 @@ def truth(bench: Bench) -> Finding:
     for rule, of_rule in records.groupby("rule", sort=False):
         title, colour = title_of(rule), RULES[rule]
         line(top, of_rule, "round", "given_accuracy", color=colour, label=f"{title}, its labels")
-        line(
-            top,
-            of_rule,
-            "round",
-            "true_accuracy",
-            color=colour,
-            label="same rows, true labels",
-            ls=":",
-        )
+        line(top, of_rule, "round", "true_accuracy", color=colour, label=SAME, ls=":")
         line(below, of_rule, "round", "not_true", color=colour, label=title)
         last = of_rule[of_rule["round"] == bench.rounds]
         share = of_rule.groupby("seed")["not_true"].mean()
@@ -234,12 +228,12 @@ def validation(bench: Bench) -> Finding:
         panel.set_ylabel("gain (points)")
     legend_above(figure, axes[0, 0])
     sentences = (
-        f"Salutary plus gains clearly with {gains['size']} validation rows, and when, of all of "
-        f"them, {gains['noise']} % have a wrong label.",
-        f"When, of {rows['imbalance']} of them, {gains['imbalance']} % are of the most frequent "
-        f"class; when {rows['shift']} of them come from the {gains['shift']} % at one end of the "
-        "first principal component; and training on them instead is clearly better than Salutary "
-        f"plus in {sum(spent)} of all {len(spent)} settings.",
+        f"Salutary plus gains clearly with {gains['size']} validation rows, and with wrong labels "
+        f"on {gains['noise']} % of all of them.",
+        f"It gains clearly with the most frequent class at {gains['imbalance']} % of "
+        f"{rows['imbalance']} validation rows, and with {rows['shift']} rows from the "
+        f"{gains['shift']} % at one end of the first principal component; training on the rows "
+        f"instead is clearly better in {sum(spent)} of all {len(spent)} settings.",
     )
     by = ["varied", "level", "rows"]
     return Finding(figure, over_seeds(side_by_side(records, by, "gain"), by), sentences)
@@ -274,11 +268,8 @@ def validation_sets(split: Split, seed: int) -> Iterator[tuple[str, int, Split]]
     size = int(min(len(most) / (max(SHARES) / 100), len(rest) / (1 - min(SHARES) / 100)))
     for percent in SHARES:
         count = round(size * percent / 100)
-        yield (
-            "imbalance",
-            percent,
-            replace(split, validation=np.append(most[:count], rest[: size - count])),
-        )
+        chosen = np.append(most[:count], rest[: size - count])
+        yield "imbalance", percent, replace(split, validation=chosen)
 
     direction = PCA(1).fit(split.X[np.append(split.labeled, split.pool)])
     ordered = rows[np.argsort(direction.transform(split.X[rows])[:, 0], kind="stable")]

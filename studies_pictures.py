@@ -38,7 +38,7 @@ ROWS, COLUMNS = 5, 7
 @study(
     "gallery",
     "Images whose salutary label is not the true one",
-    "Picks of the paper's rule in five rounds, highest benefit first: true class → label given.",
+    "Picks of the paper's rule in some rounds, highest benefit first: true class → label given.",
     dataset="mnist:pca:50",
     images=True,
 )
@@ -177,14 +177,7 @@ def draw_boundary(axes, bench: Bench, split: Split, rule: str) -> None:
     true = (picks["label"] == picks["true_label"]).to_numpy()
     for chosen, marker, size in (true, "o", 22), (~true, "X", 34):
         given = [of[label] for label in picks["label"][chosen]]
-        axes.scatter(
-            *split.X[rows[chosen]].T,
-            s=size,
-            marker=marker,
-            c=given,
-            edgecolor="w",
-            lw=0.5,
-            zorder=3,
-        )
+        look = {"s": size, "marker": marker, "edgecolor": "w", "lw": 0.5, "zorder": 3}
+        axes.scatter(*split.X[rows[chosen]].T, c=given, **look)
     axes.grid(False)
     axes.set(xlim=(left, right), ylim=(low, high))
