@@ -228,12 +228,12 @@ def validation(bench: Bench) -> Finding:
         panel.set_ylabel("gain (points)")
     legend_above(figure, axes[0, 0])
     sentences = (
-        f"Salutary plus gains clearly with {gains['size']} validation rows, and with wrong labels "
-        f"on {gains['noise']} % of all of them.",
-        f"It gains clearly with the most frequent class at {gains['imbalance']} % of "
-        f"{rows['imbalance']} validation rows, and with {rows['shift']} rows from the "
-        f"{gains['shift']} % at one end of the first principal component; training on the rows "
-        f"instead is clearly better in {sum(spent)} of all {len(spent)} settings.",
+        f"Salutary plus gains clearly with these numbers of validation rows: {gains['size']}; and "
+        f"with these % of wrong labels among them: {gains['noise']}.",
+        f"With these % of the most frequent class among {rows['imbalance']} validation rows: "
+        f"{gains['imbalance']}; with {rows['shift']} rows from these % of them, at one end of the "
+        f"first principal component: {gains['shift']}; and training on the rows instead is clearly "
+        f"better in {sum(spent)} of all {len(spent)} settings.",
     )
     by = ["varied", "level", "rows"]
     return Finding(figure, over_seeds(side_by_side(records, by, "gain"), by), sentences)
