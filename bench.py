@@ -95,7 +95,7 @@ class Bench:
         return (
             f"{self.table.dataset.name} ({self.table.file_names}{made}), {self.protocol} protocol: "
             f"l2 {settings.l2:g}, {intercept}, Hessian over the {rows}, "
-            f"{seeds_text(self.seeds)}"
+            f"{self.init} labeled rows, {seeds_text(self.seeds)}"
         )
 
 

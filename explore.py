@@ -7,7 +7,7 @@ import shlex
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli import PROTOCOLS, feature_kind, guarded, option, seed_list, whole
@@ -124,7 +124,7 @@ def bench_for(study, options: Exploration, tables: dict, say):
             )
         table, pca = opened(study.dataset, None)
         say(f"{study.name}: shown on {study.dataset}, there are no images in {options.dataset}")
-    return Bench(
+    bench = Bench(
         table=table,
         protocol=options.protocol,
         seeds=options.seeds,
@@ -135,6 +135,9 @@ def bench_for(study, options: Exploration, tables: dict, say):
         jobs=options.jobs,
         quiet=options.quiet,
     )
+    # A study's own few rows may leave out a rare class; what the user asks for is not replaced.
+    fits = options.init or bench.splits(bench.init)
+    return bench if fits else replace(bench, init=table.dataset.init)
 
 
 def features_of(token: str) -> tuple[str, int | None]:

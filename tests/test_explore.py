@@ -297,6 +297,14 @@ def test_gallery_and_boundary_agree_with_the_loop(explored):
         assert share == pytest.approx(100 * ends["wrong_share"].mean(), abs=1e-5)
 
 
+def test_a_study_takes_more_labeled_rows_where_its_own_few_leave_out_a_class(tmp_path, capsys):
+    small = "boundary --dataset wine --seed 0 --rounds 1 --budget 1 --jobs 1 --out".split()
+    assert explore.main([*small, str(tmp_path)]) == 0
+    assert "300 labeled rows" in capsys.readouterr().out
+    assert explore.main([*small, str(tmp_path), "--init", "30"]) == 2
+    assert "give a larger --init" in capsys.readouterr().err
+
+
 # --- words ----------------------------------------------------------------------------------------
 
 
