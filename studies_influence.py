@@ -5,6 +5,7 @@ See studies.py for what a study is, and influence.py for the estimates.
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,8 @@ from bench import (
     study,
     verdict,
 )
-from models import DENSE_PARAMETERS, as_tensor
+from experiment import run
+from hessian import DENSE_PARAMETERS
 from sources import UserError
 from splits import Split
 from strategies import highest
@@ -187,7 +189,8 @@ def _hessian(bench: Bench, split: Split, seed: int) -> Iterator[dict]:
     model = bench.model().fit(X, y)
     for rows in HESSIANS:
         for damping in DAMPING:
-            scores = damped(model, X_pool if rows == "pool" else X, validation, X_pool, damping)
+            X_hessian = X_pool if rows == "pool" else X
+            scores = influence.benefit(model, X_hessian, *validation, X_pool, damping=damping)
             best = highest(scores.max(1), RETRAINED)
             codes = scores[best].argmax(1)
             falls = real_falls(model, X, y, X_pool[best], codes, validation)
@@ -195,29 +198,12 @@ def _hessian(bench: Bench, split: Split, seed: int) -> Iterator[dict]:
                 "hessian": rows,
                 "damping": damping,
                 "rank_correlation": spearmanr(scores[best].max(1), falls).statistic,
-                "gain": damped_gain(bench, split, rows, damping),
+                "gain": damped_gain(bench, split, seed, rows, damping),
             }
 
 
-def damped(model, X_hessian, validation, X_pool, damping: float) -> np.ndarray:
-    """First-order benefits with ``damping`` added to the Hessian's diagonal, as the penalty is."""
-    found = influence.Influence(model, X_hessian, *validation)
-    found.hessian = influence.hessian(model, X_hessian, l2=model.l2 + damping)
-    return found.first(as_tensor(X_pool)).numpy()
-
-
-def damped_gain(bench: Bench, split: Split, rows: str, damping: float) -> float:
-    """The paper's rule as in ``experiment.run``, with damping: gain in points."""
-    validation = split.X[split.validation], split.y[split.validation]
-    labeled, pool, y = split.labeled, split.pool, split.y[split.labeled]
-    model = bench.model().fit(split.X[labeled], y)
-    test = split.X[split.test], split.y[split.test]
-    before = model.score(*test)
-    for _ in range(bench.rounds):
-        X_hessian = split.X[pool if rows == "pool" else labeled]
-        scores = damped(model, X_hessian, validation, split.X[pool], damping)
-        best = highest(scores.max(1), bench.budget)
-        y = np.append(y, model.classes_[scores[best].argmax(1)])
-        labeled, pool = np.append(labeled, pool[best]), np.delete(pool, best)
-        model.fit(split.X[labeled], y)
-    return 100 * (model.score(*test) - before)
+def damped_gain(bench: Bench, split: Split, seed: int, rows: str, damping: float) -> float:
+    """Gain of the paper's rule in points, as the main scripts would find it."""
+    settings = replace(bench.settings(), fit="newton", hessian=rows, damping=float(damping))
+    curve, _ = run(split, "salutary", settings, seed)
+    return 100 * (curve[-1]["test_accuracy"] - curve[0]["test_accuracy"])

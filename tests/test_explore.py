@@ -23,8 +23,9 @@ import studies
 from bench import STUDIES, WIDTH, Bench, about, clear, verdict
 from data_utils import load
 from experiment import Settings, few_threads, run
+from influence import benefit
 from page import DOTS
-from studies_influence import damped, damped_gain, real_falls
+from studies_influence import real_falls
 from studies_pictures import mosaic
 
 SMALL = "--dataset breast_cancer --seeds 0-1 --rounds 2 --budget 3".split()
@@ -229,11 +230,11 @@ def test_validation_of_full_size_is_the_plain_run_and_noise_hurts(explored, comp
 
 
 def test_damping_is_added_to_the_diagonal():
-    """Against H + damping·I written out for two classes; the intercept's entry is not damped."""
+    """Against H + damping·I written out for two classes; the intercept's entry too."""
     split, model = fitted("bank")
     validation = split.X[split.validation], split.y[split.validation]
     X_pool, damping = split.X[split.pool[:50]], 30.0
-    scores = damped(model, split.X[split.labeled], validation, X_pool, damping)
+    scores = benefit(model, split.X[split.labeled], *validation, X_pool, damping=damping)
 
     def wide(X):
         return np.column_stack([X, np.ones(len(X))])
@@ -243,23 +244,12 @@ def test_damping_is_added_to_the_diagonal():
 
     X = wide(split.X[split.labeled])
     weight = p(split.X[split.labeled]) * (1 - p(split.X[split.labeled]))
-    diagonal = np.append(np.full(X.shape[1] - 1, 1.0 + damping), 0.0)
+    diagonal = np.append(np.full(X.shape[1] - 1, 1.0 + damping), damping)
     H = X.T @ (weight[:, None] * X) + np.diag(diagonal)
     g = wide(validation[0]).T @ (p(validation[0]) - validation[1])
     t = wide(X_pool) @ np.linalg.solve(H, g)
     expected = np.column_stack([p(X_pool) * t, (p(X_pool) - 1) * t])
     np.testing.assert_allclose(scores, expected, rtol=1e-7, atol=1e-9)
-
-
-@pytest.mark.parametrize("rows", ["pool", "labeled"])
-def test_undamped_rounds_are_those_of_the_loop(rows):
-    split = split_of("bank")
-    settings = Settings(
-        rounds=2, budget=3, l2=1.0, intercept=True, hessian=rows, legacy_generator=False
-    )
-    curve, _ = run(split, "salutary", settings, 0)
-    expected = 100 * (curve[-1]["test_accuracy"] - curve[0]["test_accuracy"])
-    assert damped_gain(bench("bank"), split, rows, 0) == pytest.approx(expected)
 
 
 def test_gallery_shows_the_pixels_of_the_picked_rows_with_both_labels():
