@@ -136,9 +136,10 @@ def open_encoder(name: str = DEFAULT, most_tokens: int = 128) -> Encoder:
         problem = stay_offline_without_a_hub()
     try:
         import transformers
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import logging, snapshot_download
     except ImportError as error:
         raise missing_packages(error) from error
+    logging.set_verbosity(logging.CRITICAL)  # it tells every try to fetch a file
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     if folder is None:
@@ -291,7 +292,9 @@ def _adapted(encoder: Encoder, kind: str) -> torch.nn.Module:
     except ImportError as error:
         raise missing_packages(error) from error
     try:
-        return get_peft_model(body, LoraConfig(r=RANK, lora_alpha=ALPHA))  # query and value
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return get_peft_model(body, LoraConfig(r=RANK, lora_alpha=ALPHA))  # query and value
     except ValueError as error:
         raise UserError(
             f"peft knows no LoRA for {body.config.model_type}: give --tune full or --tune head"

@@ -74,7 +74,8 @@ def run(options, given: dict) -> None:
     start = perf_counter()
     tuned = tune_all(data, split_for, result, recipe, options.tune_every)
     trained = f"{recipe.tune}, {tuned['parameters'].max():,} trainable parameters"
-    says = f"{encoder.name} fine-tuned ({trained}, {recipe.epochs} epochs)"
+    epochs = f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}"
+    says = f"{encoder.name} fine-tuned ({trained}, {epochs})"
     print(report.grid(fidelity.table(tuned, result.names), f"{says}: test accuracy in %"))
     print(fidelity.sentence(tuned))
     say("± is the deviation over seeds; agree: test texts that both models answer alike")

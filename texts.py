@@ -128,8 +128,8 @@ def load(
         texts = texts.kept(full, dropped=dropped)
     found = np.unique(texts.y)
     if len(found) < 2:
-        held = f"all of class {found[0]}" if len(found) else "none that is not empty"
-        raise UserError(f"{texts.title} has {len(texts.y):,} texts, {held}: 2 classes are needed")
+        held = f"only texts of class {found[0]}" if len(found) else "no text that is not empty"
+        raise UserError(f"{texts.title} has {held}: two classes are needed")
     return _at_most(texts, most)
 
 
@@ -221,6 +221,8 @@ def _glue(name: str, data_dir: Path | None) -> Texts:
             for column in GLUE[name]
         ]
         y = np.concatenate([frame["label"].to_numpy() for frame in frames.values()])
+    except ImportError as error:
+        raise missing_packages(error) from error
     except Exception as error:  # the library raises errors of many others
         reason = f"{hub()} cannot be reached: {problem}" if problem else first_line(error)
         raise UserError(
