@@ -90,6 +90,7 @@ class Encoder:
         """A fresh copy of the pretrained network."""
         from transformers import AutoModel
 
+        _hush()  # a worker has its own libraries
         with enough_memory(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about names that its own next version will change
             try:
@@ -136,12 +137,10 @@ def open_encoder(name: str = DEFAULT, most_tokens: int = 128) -> Encoder:
         problem = stay_offline_without_a_hub()
     try:
         import transformers
-        from huggingface_hub import logging, snapshot_download
+        from huggingface_hub import snapshot_download
     except ImportError as error:
         raise missing_packages(error) from error
-    logging.set_verbosity(logging.CRITICAL)  # it tells every try to fetch a file
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    _hush()
     if folder is None:
         folder = _from_hub(name, problem, snapshot_download)
     try:
@@ -161,6 +160,16 @@ def open_encoder(name: str = DEFAULT, most_tokens: int = 128) -> Encoder:
     if most_tokens > longest:
         raise UserError(f"--max-tokens {most_tokens}: {name} reads at most {longest:,}")
     return Encoder(name, folder, digest, most_tokens, tokenizer)
+
+
+def _hush() -> None:
+    """Keep bars for every file and word of every try to fetch one from standard error."""
+    import huggingface_hub
+    import transformers
+
+    huggingface_hub.logging.set_verbosity(huggingface_hub.logging.CRITICAL)
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def _folder(name: str) -> Path | None:

@@ -18,6 +18,7 @@ from models import LogisticRegression
 from splits import Split
 from strategies import STRATEGIES
 from texts import Texts
+from tuning import training_set
 
 NONE = "No added labels"
 SHOWN, MOST_SIGNS = 20, 240  # texts in the gallery, and signs of each in report.md
@@ -110,8 +111,6 @@ def gallery(texts: Texts, split_for: Callable[[int], Split], result: job.Result)
     Columns: method, seed, round, row, benefit, label (as given), true_label, own_label (what the
     stand-in said before that round), text. A text that several seeds picked is shown once.
     """
-    from language import training_set
-
     own = [m for m in result.options.methods if by_benefit(m)]
     best = result.picks[result.picks["method"].isin(own)]
     best = best.sort_values("score", ascending=False, kind="stable")
