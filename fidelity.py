@@ -190,8 +190,8 @@ def markdown(result: job.Result, tuned: pd.DataFrame, shown: pd.DataFrame, says,
         "",
         "## The texts of highest benefit",
         "",
-        "benefit: the fall of the summed validation loss that the strategy expected; own: what the "
-        "stand-in itself said before that round.",
+        "benefit: the score a text was picked for, an expected fall of the summed validation "
+        "loss; own: what the stand-in itself said before that round.",
         "",
     ]
     for method, rows in shown.groupby("method", sort=False):
