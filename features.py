@@ -221,17 +221,14 @@ def _read_text(content: bytes, kind: str, as_text: Sequence[str]) -> pd.DataFram
     if kind == "csv":  # the separator that makes most columns of the header
         header = content.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
         separator = max(",;\t|", key=lambda s: len(next(csv.reader([header], delimiter=s))))
+    form = {"sep": separator, "index_col": False, "low_memory": False, "encoding": "utf-8-sig"}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
-        return pd.read_csv(
-            io.BytesIO(content),
-            sep=separator,
-            index_col=False,
-            na_values=["?"],
-            converters=dict.fromkeys(as_text, str),  # even "NA" is a text
-            low_memory=False,
-            encoding="utf-8-sig",
-        )
+        frame = pd.read_csv(io.BytesIO(content), na_values=["?"], **form)
+    for name in frame.columns.intersection(list(as_text)):  # even "NA" is a text
+        cells = pd.read_csv(io.BytesIO(content), usecols=[name], na_filter=False, dtype=str, **form)
+        frame[name] = cells[name]
+    return frame
 
 
 def classes(cells: pd.Series) -> np.ndarray:
