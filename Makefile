@@ -6,20 +6,23 @@ VENV := .venv
 INSTALLED := $(VENV)/installed
 IMAGE := $(VENV)/installed-image
 BENCH := $(VENV)/installed-bench
+LLM := $(VENV)/installed-llm
 
 # Some systems ship Python without ensurepip: there the system's pip fills the environment.
 PIP := if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
 	then set -- $(VENV)/bin/python -m pip; \
 	else set -- $(PYTHON) -m pip --python $(VENV)/bin/python; fi; "$$@" install
 
-.PHONY: run image test paper bench clean
+.PHONY: run image llm test paper bench clean
 
 run: $(INSTALLED)
 	$(VENV)/bin/python main_binary.py --dataset bank --diabetes n
 
 image: $(IMAGE)
 
-test: $(INSTALLED) $(IMAGE)
+llm: $(LLM)
+
+test: $(INSTALLED) $(IMAGE) $(LLM)
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m pytest
 
@@ -53,6 +56,10 @@ $(IMAGE): requirements-image.txt $(INSTALLED)
 
 $(BENCH): requirements-bench.txt $(INSTALLED)
 	@$(PIP) --no-deps -r requirements-bench.txt
+	@touch $@
+
+$(LLM): requirements-llm.txt $(INSTALLED)
+	@$(PIP) -r requirements.txt -r requirements-llm.txt
 	@touch $@
 
 clean:

@@ -250,6 +250,12 @@ class Options:
     list: bool = option(False, "list data sets and strategies, and stop", action="store_true")
 
 
+def same(name: str):
+    """The option of the main scripts of this name, for a script with options of its own."""
+    (item,) = (item for item in fields(Options) if item.name == name)
+    return field(default=item.default, metadata=item.metadata)
+
+
 class Parser(argparse.ArgumentParser):
     def error(self, message: str):
         raise Misuse(f"{message} ({self.prog} --help lists the options)")

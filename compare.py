@@ -5,18 +5,12 @@ python compare.py --datasets bank electric wine waveform --seeds 0-4 --jobs 2
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cli import Options, guarded, option
+from cli import guarded, option, same
 
 SHIPPED = ("bank", "electric", "wine", "waveform", "mnist:pca:50")
-
-
-def same(name: str):
-    """The option of the main scripts of this name."""
-    (item,) = (item for item in fields(Options) if item.name == name)
-    return field(default=item.default, metadata=item.metadata)
 
 
 @dataclass(frozen=True)

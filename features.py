@@ -11,7 +11,7 @@ import io
 import os
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,14 +153,14 @@ def own_table(path: Path, target: str | None) -> tuple[Prepared, dict]:
     Raises UserError where it cannot be read, the target is not named or holds no classes, or no
     feature is left.
     """
-    frame, facts = _read_own(path)
+    frame, facts = read_own(path)
     if target is None:
         raise UserError(f"--target is missing: name the column of {path} that holds the classes")
     choose("--target", target, [str(name) for name in frame])
     labeled = frame[target].notna()
     dropped = ((int((~labeled).sum()), f"no {target!r}"),) if not labeled.all() else ()
     frame = frame[labeled]
-    y = _classes(frame[target])
+    y = classes(frame[target])
     notes, columns = [], {}
     for name in frame.columns.drop(target):
         cells = frame[name]
@@ -187,7 +187,8 @@ def own_table(path: Path, target: str | None) -> tuple[Prepared, dict]:
     return Prepared(X, y, frame.index.to_numpy(), dropped, tuple(notes)), facts
 
 
-def _read_own(path: Path) -> tuple[pd.DataFrame, dict]:
+def read_own(path: Path, as_text: Sequence[str] = ()) -> tuple[pd.DataFrame, dict]:
+    """A .csv, .tsv or .parquet and its facts; the columns ``as_text`` are read as they stand."""
     kind = path.name.lower().removesuffix(".gz").rsplit(".", 1)[-1]
     if kind not in ("csv", "tsv", "parquet"):
         raise UserError(f"{path} should end in .csv, .tsv or .parquet")
@@ -197,7 +198,7 @@ def _read_own(path: Path) -> tuple[pd.DataFrame, dict]:
             frame = pd.read_parquet(io.BytesIO(stored))
         else:
             packed = path.suffix.lower() == ".gz"
-            frame = _read_text(gzip.decompress(stored) if packed else stored, kind)
+            frame = _read_text(gzip.decompress(stored) if packed else stored, kind, as_text)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist") from error
     except (OSError, EOFError, ValueError, StopIteration, Warning, zlib.error) as error:
@@ -215,24 +216,22 @@ def _read_own(path: Path) -> tuple[pd.DataFrame, dict]:
     return frame.reset_index(drop=True), facts
 
 
-def _read_text(content: bytes, kind: str) -> pd.DataFrame:
+def _read_text(content: bytes, kind: str, as_text: Sequence[str]) -> pd.DataFrame:
     separator = "\t"
     if kind == "csv":  # the separator that makes most columns of the header
         header = content.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
         separator = max(",;\t|", key=lambda s: len(next(csv.reader([header], delimiter=s))))
+    form = {"sep": separator, "index_col": False, "low_memory": False, "encoding": "utf-8-sig"}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
-        return pd.read_csv(
-            io.BytesIO(content),
-            sep=separator,
-            index_col=False,
-            na_values=["?"],
-            low_memory=False,
-            encoding="utf-8-sig",
-        )
+        frame = pd.read_csv(io.BytesIO(content), na_values=["?"], **form)
+    for name in frame.columns.intersection(list(as_text)):  # even "NA" is a text
+        cells = pd.read_csv(io.BytesIO(content), usecols=[name], na_filter=False, dtype=str, **form)
+        frame[name] = cells[name]
+    return frame
 
 
-def _classes(cells: pd.Series) -> np.ndarray:
+def classes(cells: pd.Series) -> np.ndarray:
     if pd.api.types.is_float_dtype(cells):
         if (cells % 1 != 0).any():
             raise UserError(f"--target {cells.name!r} holds fractions: salutary labels are classes")
@@ -274,13 +273,20 @@ def encode(
     Raises UserError where requirements-image.txt is not installed.
     """
     key = hashlib.sha256(np.ascontiguousarray(data.X).tobytes() + str(shape).encode()).hexdigest()
+    name = f"efficientnet-lite0-{key[:32]}"
+    made = remembered(name, lambda: _efficientnet(data.X, shape, device, quiet))
+    return replace(data, X=made.astype(np.float64))
+
+
+def remembered(name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """The features kept in the cache under ``name``, else made now and kept."""
     folder = cache_folder("features")
-    path = folder / f"efficientnet-lite0-{key[:32]}.npy"
+    path = folder / f"{name}.npy"
     try:
-        return replace(data, X=np.load(path).astype(np.float64))
+        return np.load(path)
     except (OSError, ValueError, EOFError):  # not there, or cut short: made anew
         pass
-    features = _efficientnet(data.X, shape, device, quiet)
+    features = make()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f"{path.name}.{os.getpid()}.part"
@@ -289,7 +295,7 @@ def encode(
         part.replace(path)
     except OSError as error:
         raise no_cache(folder, error) from error
-    return replace(data, X=features.astype(np.float64))
+    return features
 
 
 def _efficientnet(

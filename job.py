@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -68,6 +68,14 @@ def run(kind: str, options: Options, given: dict) -> None:
         return
     say = (lambda text: None) if options.quiet else print
     result = compute(kind, options, given, say)
+    tell(result, say)
+    save(result)
+    forget(result)
+    say(f"{result.seconds:.2f} s of compute; curves.csv, picks.csv, run.json in {result.folder}")
+
+
+def tell(result: Result, say: Callable[[str], object]) -> None:
+    """Print the table of a result, and what it says over seeds; the rest is for ``say``."""
     split, table = result.split, result.table
     parts = ", ".join(f"{part} {size:,}" for part, size in sizes_of(split).items())
     say(f"{parts}; {split.X.shape[1]} features, {table.dataset.classes} classes")
@@ -82,11 +90,8 @@ def run(kind: str, options: Options, given: dict) -> None:
         summary = stats.summary(result.curves, REFERENCES)
         print(report.statistics_table(summary, result.names))
         say(report.LEGEND)
-    save(result)
-    forget(result)
     say("gain: last round less round 0; mean: over all rounds; *: best value")
     say("human labels: initial, at the start; bought, of picks; valid., if the method reads them")
-    say(f"{result.seconds:.2f} s of compute; curves.csv, picks.csv, run.json in {result.folder}")
 
 
 def compute(
@@ -109,6 +114,19 @@ def compute(
         init=options.init or table.dataset.init,
         fit=options.fit or ("newton" if options.model == "mlp" else table.dataset.paper_fit),
     )
+    pca = int(options.features[4:]) if (options.features or "").startswith("pca:") else None
+    split_for = partial(make_split, table, options.protocol, options.init, pca=pca)
+    return compute_on(table, split_for, options, explicit, on_round)
+
+
+def compute_on(
+    table: Table,
+    split_for: Callable[[int], Split],
+    options: Options,
+    explicit: dict,
+    on_round: Callable[[int], object] | None = None,
+) -> Result:
+    """Run every method on every seed's split of a table; all options are settled."""
     folder = options.out / f"{table.dataset.name}-{options.protocol}"
     report.open_folder(folder)
     settings = Settings(
@@ -125,8 +143,6 @@ def compute(
         dtype=options.dtype,
         legacy_generator=options.protocol == "paper",
     )
-    pca = int(options.features[4:]) if (options.features or "").startswith("pca:") else None
-    split_for = partial(make_split, table, options.protocol, options.init, pca=pca)
     split = split_for(options.seeds[0])  # all have the same sizes
     check(split, settings)
     store = folder / f"unfinished-{fingerprint(options, table)}"
@@ -161,14 +177,18 @@ def empty_removed(folder: Path):
             folder.rmdir()
 
 
-def save(result: Result) -> None:
-    """Write the files of a result, all or none."""
+def save(
+    result: Result,
+    files: Mapping[str, bytes | None] | None = None,
+    facts: Mapping | None = None,
+) -> None:
+    """Write the files of a result and ``files``, all or none; ``facts`` go into run.json."""
     own = {name for name, strategy in STRATEGIES.items() if strategy.labels == "own"}
     title = f"{result.source}\n{describe(result.options, result.explicit)}"
     picture = None
     if result.options.plot:
         picture = report.picture(result.curves, title, result.names, own, REFERENCES)
-    manifest = describe_run(result) | {"compute_seconds": result.seconds}
+    manifest = describe_run(result) | {"compute_seconds": result.seconds} | (facts or {})
     report.write(
         result.folder,
         {
@@ -176,6 +196,7 @@ def save(result: Result) -> None:
             "picks.csv": report.as_csv(result.picks),
             "run.json": report.as_json(manifest),
             "curves.png": picture,
+            **(files or {}),
         },
     )
 
@@ -335,11 +356,14 @@ def listing() -> str:
             f"  {dataset.name:14} {SCRIPTS[dataset.kind]:15} {state(dataset):37} "
             f"{dataset.title}, {dataset.classes} classes ({dataset.source})"
         )
-    lines.append("strategies")
-    for name, strategy in STRATEGIES.items():
-        labels = LABELS[strategy.labels]
-        lines.append(f"  {name:23} {strategy.title:16} {labels:20} {strategy.summary}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *listed_strategies()])
+
+
+def listed_strategies() -> list[str]:
+    return ["strategies"] + [
+        f"  {name:23} {strategy.title:16} {LABELS[strategy.labels]:20} {strategy.summary}"
+        for name, strategy in STRATEGIES.items()
+    ]
 
 
 def state(dataset: Dataset) -> str:

@@ -108,8 +108,12 @@ def spread(mean: float, deviation: float, digits: int, pm: str) -> str:
 
 
 def statistics_table(summary: pd.DataFrame, names: Mapping[str, str]) -> str:
-    cells = statistics(summary, names)
-    out = PrettyTable(["method", *cells.columns], align="l")
+    return grid(statistics(summary, names))
+
+
+def grid(cells: pd.DataFrame, title: str | None = None) -> str:
+    """A frame of texts, a row per method, as a printed table."""
+    out = PrettyTable(["method", *cells.columns], title=title, align="l")
     out.add_rows([[name, *row] for name, row in cells.iterrows()])
     return out.get_string()
 
