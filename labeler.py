@@ -8,7 +8,9 @@
 strategies.py, the benefits those of influence.py (arXiv 2405.17627, section 3).
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +19,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
-import baselines  # noqa: F401, registers its strategies
+import experiment  # and with it all strategies
 from models import DENSE_PARAMETERS, LogisticRegression, as_tensor
 from strategies import STRATEGIES, Query
 from tables import Columns
@@ -194,7 +195,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             for step in ([1] * size if each and self.method in IN_TURN else [size])
         ]
         found = []
-        with threadpool_limits(1, user_api="blas"):  # two pools of threads fight for the cores
+        with few_threads(X):
             for number, step in steps:
                 model.fit(labeled, labels)
                 query = Query(
@@ -272,6 +273,13 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
 
     def _scaled(self, X) -> np.ndarray:
         return X if self._scaler is None else self._scaler.transform(X)
+
+
+@contextmanager
+def few_threads(X: np.ndarray):
+    """``experiment.few_threads``, for a pool X (n, D)."""
+    with experiment.few_threads(SimpleNamespace(X=X)):
+        yield
 
 
 def looked_at(query: Query, X: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import gzip
 import io
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ MISSING = frozenset(
     ["", "?", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
     + ["1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
 )
+FORMULA = r"(?s)^[=+\-@\t\r\n].+"  # a cell that a spreadsheet would run, unless it is a number
 UNREADABLE = (OSError, EOFError, ValueError, TypeError, LookupError, OverflowError, StopIteration)
 UNREADABLE += (NotImplementedError, Warning, zlib.error, csv.Error, pa.ArrowException)
 
@@ -146,6 +147,44 @@ def _is_numeric(cells: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(cells) and not bools
 
 
+def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[bytes, int]:
+    """The table's bytes in the form that the name asks for, and how many cells were made harmless.
+
+    In CSV and TSV a text that begins with = + - @ gets an apostrophe in front, unless it is a
+    number: a spreadsheet would run it as a formula. Parquet keeps texts, and makes numbers of the
+    columns ``numbers``.
+    """
+    kind, buffer, quoted = form_of(path), io.BytesIO(), 0
+    frame = frame.copy()
+    for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
+        if kind == "parquet":
+            frame[name] = as_numbers(frame[name]) if name in numbers else plain(frame[name])
+        else:
+            cells = frame[name].astype(object).where(frame[name].notna(), "").map(str)
+            frame[name], count = harmless(cells)
+            quoted += count
+    if kind == "parquet":
+        frame.to_parquet(buffer, index=False)
+        return buffer.getvalue(), 0
+    names, count = harmless(pd.Series(frame.columns, dtype=object))
+    frame.columns = names
+    text = frame.to_csv(index=False, lineterminator="\n", sep="," if kind == "csv" else "\t")
+    content = text.encode("utf-8", errors="replace")
+    packed = path.name.lower().endswith(".gz")
+    return gzip.compress(content, mtime=0) if packed else content, quoted + count
+
+
+def harmless(cells: pd.Series) -> tuple[pd.Series, int]:
+    """The texts with an apostrophe before those that would run, and how many these are."""
+    runs = cells.str.contains(FORMULA) & pd.to_numeric(cells, errors="coerce").isna()
+    return cells.mask(runs, "'" + cells), int(runs.sum())
+
+
+def plain(cells: pd.Series) -> pd.Series:
+    """The cells, as text if they are of several types, which Parquet has no column for."""
+    return cells if cells.dropna().map(type).nunique() < 2 else texts(cells)
+
+
 class Columns:
     """What makes numbers of a table's columns, decided once, by the frame it is fitted on.
 
@@ -211,6 +250,6 @@ class Columns:
         return np.column_stack(made).astype(np.float64)
 
     @property
-    def names(self) -> list[str]:
-        """The column that each feature comes from, (D,)."""
-        return [name for name, values in self.texts.items() for _ in values or [None]]
+    def numbers(self) -> list[str]:
+        """The columns of numbers."""
+        return [name for name, values in self.texts.items() if values is None]
