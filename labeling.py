@@ -302,8 +302,8 @@ def answer(options: Labeling, labeler, X, y, validation, X_pool) -> None:
     print(f"answer: {why}: {'use the labels' if helps else 'do not use the labels'}.")
     if SPENT not in found.accuracy:
         print(
-            "(Both models train on all labeled rows, those set aside to choose labels included: that is "
-            "the fair alternative.)"
+            "The fair alternative is the first row: it trains on all labeled rows, those that "
+            "would be set aside to choose the labels included."
         )
         return
     better = found.log_loss[SPENT].mean() < found.log_loss[PLUS].mean()
