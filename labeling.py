@@ -189,7 +189,7 @@ def read_tables(options: Labeling, say: Callable[[str], object]) -> Tables:
     strange = np.setdiff1d(y_validation, y)
     if len(strange):
         raise UserError(
-            f"class {strange[0]!r} is in {options.validation} but not in {options.labeled}: "
+            f"class {str(strange[0])!r} is in {options.validation} but not in {options.labeled}: "
             "label a row of it, or leave it out"
         )
     for label, cell in zip(y, labeled[target], strict=True):

@@ -92,15 +92,23 @@ def test_probability_is_the_models_own_and_the_input_stays_as_it_was(parts):
     np.testing.assert_array_equal(again.rows, given.rows)
 
 
-def test_a_frame_with_text_is_labeled_as_the_matrix_of_its_indicators(parts):
+def test_a_frame_with_text_is_labeled_as_the_matrix_of_its_indicators():
     bank = pd.read_csv(SHIPPED / "bank/bank.csv.gz")
     X, y = bank.drop(columns="y"), bank["y"]
-    numbers = split_of("bank", "paper")  # the same columns, whatever their scale
-    labeler = SalutaryLabeler().fit(X[:300], y[:300], X[300:1300], y[300:1300])
-    assert labeler._parts.X.shape[1] == numbers.X.shape[1]
-    given = labeler.label(X[1300:2000], 5)
-    assert set(given.labels) <= {"yes", "no"}
-    np.testing.assert_allclose(labeler._parts.X.mean(0), 0, atol=1e-9)
+    matrix = pd.get_dummies(X).astype(float)  # pandas' own indicators, all of them
+    twos = [name for name in X if X[name].dtype != int and X[name].nunique() == 2]
+    matrix = matrix.drop(columns=[f"{name}_no" for name in twos])
+    rows = np.r_[0:600, 2000:2900]  # the labeled rows hold every value
+    assert (matrix.iloc[:600].std() > 0).all()
+    frames = SalutaryLabeler().fit(X[:600], y[:600], X[600:1500], y[600:1500])
+    arrays = SalutaryLabeler().fit(
+        matrix[:600].to_numpy(), y[:600], matrix[600:1500].to_numpy(), y[600:1500]
+    )
+    given = frames.label(X.iloc[rows], 5)
+    expected = arrays.label(matrix.to_numpy()[rows], 5)
+    np.testing.assert_array_equal(given.rows, expected.rows)
+    np.testing.assert_array_equal(given.labels, expected.labels)
+    np.testing.assert_allclose(given.benefit, expected.benefit)
 
 
 def test_validation_is_split_off_in_proportion_and_every_class_keeps_a_row():
