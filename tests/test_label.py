@@ -322,12 +322,10 @@ def files(a_draw):
 
 
 FORMS = draw.sampled_from(["csv", "csv", "csv", "tsv", "csv.gz", "parquet"])
-QUIETLY = settings(
-    max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+QUIETLY = dict(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
-@QUIETLY
+@settings(max_examples=350, **QUIETLY)
 @given(content=files(), form=FORMS)
 def test_a_malformed_table_is_read_or_refused(content, form):
     with tempfile.TemporaryDirectory() as folder:
@@ -337,12 +335,30 @@ def test_a_malformed_table_is_read_or_refused(content, form):
             tables.Columns().fit(tables.read(path))
 
 
-@QUIETLY
-@given(labeled=files(), pool=files(), form=FORMS, blank=draw.booleans())
-def test_label_py_ends_in_no_traceback_on_malformed_tables(labeled, pool, form, blank):
+@draw.composite
+def pairs(a_draw):
+    """Two tables of odd cells that fit together, so that the later steps are reached."""
+    names = a_draw(
+        draw.lists(draw.text("abc=,\"'é ", max_size=3), min_size=1, max_size=3, unique=True)
+    )
+    size, column = a_draw(draw.integers(8, 40)), draw.lists(CELL, min_size=1, max_size=6)
+    label_cell = draw.sampled_from(["yes", "no", "", "-1", "=x"])
+    tables_made = []
+    for classes in (a_draw(draw.lists(label_cell, min_size=2, max_size=6)), [""]):
+        made = {name: np.resize(np.array(a_draw(column), object), size) for name in names}
+        frame = pd.DataFrame(made | {"y": np.resize(np.array(classes, object), size)})
+        tables_made.append(frame.to_csv(index=False).encode(a_draw(ENCODING), errors="replace"))
+    return tables_made
+
+
+BOTH = draw.one_of(draw.tuples(files(), files()), pairs())
+
+
+@settings(max_examples=150, **QUIETLY)
+@given(both=BOTH, form=FORMS, blank=draw.booleans())
+def test_label_py_ends_in_no_traceback_on_malformed_tables(both, form, blank):
     with tempfile.TemporaryDirectory() as folder:
-        names = {"labeled": labeled, "pool": pool}
-        for name, content in names.items():
+        for name, content in zip(("labeled", "pool"), both, strict=True):
             (Path(folder) / f"{name}.{form}").write_bytes(content)
         code = run(
             Path(folder),
