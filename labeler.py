@@ -8,7 +8,6 @@
 strategies.py, the benefits those of influence.py (arXiv 2405.17627, section 3).
 """
 
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -92,7 +91,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
     standardise : scale features by the mean and deviation of X at ``fit``. Turn it off for features
         that are scaled already, as in a pipeline.
     validation_fraction : of X and y, for validation, where ``fit`` gets no validation set.
-    random_state : seed of that draw.
+    random_state : int or None, the seed of that draw.
 
     Attributes
     ----------
@@ -211,7 +210,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
                     rng=rng,
                 )
                 picks = strategy.pick(query)
-                useful = picks.scores > 0
+                useful = np.logical_and.accumulate(picks.scores > 0)  # up to the first that is not
                 rows, given = pool[picks.rows][useful], picks.labels[useful]
                 columns = (
                     looked_at(query, X[rows], given)
@@ -275,11 +274,9 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         return X if self._scaler is None else self._scaler.transform(X)
 
 
-@contextmanager
 def few_threads(X: np.ndarray):
-    """``experiment.few_threads``, for a pool X (n, D)."""
-    with experiment.few_threads(SimpleNamespace(X=X)):
-        yield
+    """``experiment.few_threads`` for a pool X (n, D)."""
+    return experiment.few_threads(SimpleNamespace(X=X))
 
 
 def looked_at(query: Query, X: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -201,38 +201,37 @@ def test_random_labels_are_advised_against_and_true_ones_lose_nothing(tmp_path):
 # --- bad input ------------------------------------------------------------------------------------
 
 BAD = {
-    "another target": ([], {"--target": "yy"}, {}, "unknown --target 'yy': did you mean 'y'"),
-    "no target": ([], {}, {"labeled": lambda t: t.assign(y="")}, "has no row with a 'y'"),
-    "constant target": ([], {}, {"labeled": lambda t: t.assign(y="no")}, "has 1 values"),
+    "another target": ({"--target": "yy"}, {}, "unknown --target 'yy': did you mean 'y'"),
+    "no target": ({}, {"labeled": lambda t: t.assign(y="")}, "has no row with a 'y'"),
+    "constant target": ({}, {"labeled": lambda t: t.assign(y="no")}, "has 1 values"),
     "a column less": (
-        [], {}, {"pool": lambda t: t.drop(columns="job")}, "pool.csv lacks 'job'",
+        {}, {"pool": lambda t: t.drop(columns="job")}, "pool.csv lacks 'job'",
     ),
     "a column more": (
-        [], {}, {"pool": lambda t: t.assign(more=1)}, "labeled.csv lacks 'more'",
+        {}, {"pool": lambda t: t.assign(more=1)}, "labeled.csv lacks 'more'",
     ),
     "a class of validation": (
-        [],
         {},
         {"validation": lambda t: t.assign(y=t["y"].where(t.index != 3, "maybe"))},
         "class 'maybe' is in",
     ),
-    "a big budget": ([], {"--budget": "401"}, {}, "the pool has 400 rows, ask for fewer"),
-    "no method": ([], {"--method": "margin"}, {}, "unknown --method 'margin'"),
-    "no encoding": ([], {"--encoding": "utf-99"}, {}, "--encoding 'utf-99' is unknown"),
-    "another form": ([], {"--out": "plus.xlsx"}, {}, "should end in .csv"),
+    "a big budget": ({"--budget": "401"}, {}, "the pool has 400 rows, ask for fewer"),
+    "no method": ({"--method": "margin"}, {}, "unknown --method 'margin'"),
+    "no encoding": ({"--encoding": "utf-99"}, {}, "--encoding 'utf-99' is unknown"),
+    "another form": ({"--out": "plus.xlsx"}, {}, "should end in .csv"),
     "an added column": (
-        [], {}, {"labeled": lambda t: t.assign(benefit=1)}, "which label.py adds: rename it",
+        {}, {"labeled": lambda t: t.assign(benefit=1)}, "which label.py adds: rename it",
     ),
     "huge numbers": (
-        [], {}, {"pool": lambda t: t.assign(age="1e300")}, "too large to standardise",
+        {}, {"pool": lambda t: t.assign(age="1e300")}, "too large to standardise",
     ),
-    "infinite numbers": ([], {}, {"pool": lambda t: t.assign(age="inf")}, "an infinite number"),
+    "infinite numbers": ({}, {"pool": lambda t: t.assign(age="inf")}, "an infinite number"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", BAD)
 def test_bad_input_ends_in_one_line(fault, folder, capsys):
-    _, options, spoilt, message = BAD[fault]
+    options, spoilt, message = BAD[fault]
     for name, spoil in spoilt.items():
         spoil(cells(folder / f"{name}.csv")).to_csv(folder / f"{name}.csv", index=False)
     before = sorted(folder.iterdir())
