@@ -118,7 +118,7 @@ def test_one_file_with_blank_targets_is_labeled_rows_and_pool(folder, capsys):
     both = pd.concat([cells(folder / f"{name}.csv") for name in ("labeled", "pool")])
     both.fillna("").to_csv(folder / "both.csv", index=False)
     assert run(folder, "--quiet") == 0
-    assert run(folder, f"--out={folder}/other.csv", labeled="both.csv", pool=None) == 0
+    assert run(folder, f"--out={folder}/other.csv", "--quiet", labeled="both.csv", pool=None) == 0
     assert (folder / "other.csv").read_bytes() == (folder / "plus.csv").read_bytes()
     assert run(folder, f"--out={folder}/third.csv", pool=None) == 2
     assert "no row with a blank 'y'" in error_of(capsys)
