@@ -64,11 +64,21 @@ def run(options: Labeling) -> None:
     columns, scaler = fit_features(options, read, sample, say)
 
     def features(frame: pd.DataFrame) -> np.ndarray:
-        return scaler.transform(columns.transform(frame))
+        X = columns.transform(frame)
+        bad = np.isinf(X)  # possible in validation rows and beyond the sample
+        if not bad.any():
+            X = scaler.transform(X)  # fills NaN
+            bad = ~np.isfinite(X)
+        if bad.any():
+            name = columns.names[int(bad.any(axis=0).argmax())]
+            raise UserError(
+                f"column {name!r} holds infinite numbers, or some too large to standardise: "
+                "mend them, or divide the column by something"
+            )
+        return X
 
     X = features(read.labeled)
-    if not np.isfinite(X).all() or not np.isfinite(features(sample)).all():
-        raise UserError("a column holds numbers too large to standardise: divide it by something")
+    features(sample)
     say(
         f"{len(X):,} labeled rows, {size:,} pool rows; {X.shape[1]} features of "
         f"{len(columns.texts)} columns, {len(read.spelling)} classes"
@@ -94,7 +104,7 @@ def run(options: Labeling) -> None:
         candidates = sample
         if size > KEPT:
             scored = ((labeler.screen(features(chunk)), chunk) for chunk in read.pool())
-            candidates = best(scored, max(KEPT, options.budget))
+            candidates = best(scored, KEPT)
             say(f"picking from the {len(candidates):,} pool rows of largest first-order benefit")
         labels = labeler.label(
             features(candidates), options.budget, rounds=options.rounds, abstain=options.abstain
@@ -110,6 +120,8 @@ def check(options: Labeling) -> dict[str, Path]:
         missing = "--labeled" if options.labeled is None else "--target"
         raise UserError(f"{missing} is missing: name your labeled table and its column of classes")
     choose("--method", options.method, METHODS)
+    if options.budget > KEPT:
+        raise UserError(f"--budget {options.budget}: at most {KEPT:,} rows can be picked at once")
     if options.encoding:
         try:
             codecs.lookup(options.encoding)

@@ -250,6 +250,11 @@ class Columns:
         return np.column_stack(made).astype(np.float64)
 
     @property
+    def names(self) -> list[str]:
+        """The column that each feature comes from, (D,)."""
+        return [name for name, values in self.texts.items() for _ in values or [None]]
+
+    @property
     def numbers(self) -> list[str]:
         """The columns of numbers."""
         return [name for name, values in self.texts.items() if values is None]

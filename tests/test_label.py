@@ -215,6 +215,7 @@ BAD = {
         {"validation": lambda t: t.assign(y=t["y"].where(t.index != 3, "maybe"))},
         "class 'maybe' is in",
     ),
+    "a huge budget": ({"--budget": "50001"}, {}, "at most 50,000 rows can be picked at once"),
     "a big budget": ({"--budget": "401"}, {}, "the pool has 400 rows, ask for fewer"),
     "no method": ({"--method": "margin"}, {}, "unknown --method 'margin'"),
     "no encoding": ({"--encoding": "utf-99"}, {}, "--encoding 'utf-99' is unknown"),
@@ -224,6 +225,9 @@ BAD = {
     ),
     "huge numbers": (
         {}, {"pool": lambda t: t.assign(age="1e300")}, "too large to standardise",
+    ),
+    "infinite in validation": (
+        {}, {"validation": lambda t: t.assign(age="inf")}, "column 'age' holds infinite numbers",
     ),
     "infinite numbers": ({}, {"pool": lambda t: t.assign(age="inf")}, "an infinite number"),
 }  # fmt: skip
