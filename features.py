@@ -4,13 +4,9 @@
 ``encode`` (a pretrained image network) make other features of its columns.
 """
 
-import csv
-import gzip
 import hashlib
 import io
 import os
-import warnings
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -22,10 +18,10 @@ import torch
 from sklearn.decomposition import PCA
 from tqdm import tqdm
 
+import tables
 from network import cache_folder, no_cache
 from sources import UserError, choose, shown
 
-MOST_TEXTS = 100  # a text column with more different values names things, it does not sort them
 MOST_CLASSES = 100
 
 
@@ -147,8 +143,7 @@ def prepare_celeba(frame: pd.DataFrame, target: str) -> Prepared:
 def own_table(path: Path, target: str | None) -> tuple[Prepared, dict]:
     """Any table with a column of classes: its features, and its facts for run.json.
 
-    Numbers stay, with NaN where they are missing; text becomes indicators; columns that say nothing
-    (constant, or text of over MOST_TEXTS values) are left out with a note.
+    ``tables.Columns`` says what becomes of the columns; NaN stays where numbers are missing.
 
     Raises UserError where it cannot be read, the target is not named or holds no classes, or no
     feature is left.
@@ -156,95 +151,44 @@ def own_table(path: Path, target: str | None) -> tuple[Prepared, dict]:
     frame, facts = read_own(path)
     if target is None:
         raise UserError(f"--target is missing: name the column of {path} that holds the classes")
-    choose("--target", target, [str(name) for name in frame])
-    labeled = frame[target].notna()
-    dropped = ((int((~labeled).sum()), f"no {target!r}"),) if not labeled.all() else ()
-    frame = frame[labeled]
-    y = classes(frame[target])
-    notes, columns = [], {}
-    for name in frame.columns.drop(target):
-        cells = frame[name]
-        if cells.nunique(dropna=True) < 2:
-            notes.append(f"column {name!r} is left out: it is constant")
-        elif pd.api.types.is_bool_dtype(cells) or pd.api.types.is_numeric_dtype(cells):
-            numbers = cells.astype(np.float64)
-            if np.isinf(numbers).any():
-                line = int(np.isinf(numbers).to_numpy().argmax())
-                raise UserError(f"{path}, row {line}, column {name!r} holds an infinite number")
-            if numbers.isna().any():
-                notes.append(
-                    f"column {name!r}: {numbers.isna().sum():,} missing numbers become the median "
-                    "of the labeled set and the pool"
-                )
-            columns[name] = numbers
-        elif cells.nunique() > MOST_TEXTS:
-            notes.append(f"column {name!r} is left out: {cells.nunique():,} different texts")
-        else:
-            columns[name] = cells.astype(object).fillna("(missing)").astype(str)
-    if not columns:
-        raise UserError(f"{path} has no column beside {target!r} to learn from")
-    X = one_hot(pd.DataFrame(columns))
-    return Prepared(X, y, frame.index.to_numpy(), dropped, tuple(notes)), facts
+    choose("--target", target, list(frame))
+    unknown = tables.is_missing(frame[target])
+    dropped = ((int(unknown.sum()), f"no {target!r}"),) if unknown.any() else ()
+    frame = frame[~unknown]
+    y, features = classes_of(frame[target]), frame.drop(columns=target)
+    columns = tables.Columns().fit(features, str(path))
+    X = columns.transform(features)
+    return Prepared(X, y, frame.index.to_numpy(), dropped, tuple(columns.notes)), facts
 
 
-def read_own(path: Path, as_text: Sequence[str] = ()) -> tuple[pd.DataFrame, dict]:
-    """A .csv, .tsv or .parquet and its facts; the columns ``as_text`` are read as they stand."""
-    kind = path.name.lower().removesuffix(".gz").rsplit(".", 1)[-1]
-    if kind not in ("csv", "tsv", "parquet"):
-        raise UserError(f"{path} should end in .csv, .tsv or .parquet")
-    try:
-        stored = path.read_bytes()
-        if kind == "parquet":
-            frame = pd.read_parquet(io.BytesIO(stored))
-        else:
-            packed = path.suffix.lower() == ".gz"
-            frame = _read_text(gzip.decompress(stored) if packed else stored, kind, as_text)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist") from error
-    except (OSError, EOFError, ValueError, StopIteration, Warning, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read as {kind}: {reason}") from error
-    if frame.empty:
-        raise UserError(f"{path} holds no rows")
-    frame.columns = frame.columns.map(str)
+def read_own(path: Path) -> tuple[pd.DataFrame, dict]:
+    """A user's table, cells of text files as they were written, and its facts for run.json."""
+    frame = tables.read(path)
     facts = {
         "path": shown(path),
         "rows": len(frame),
-        "sha256": hashlib.sha256(stored).hexdigest(),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "known_contents": None,
     }
-    return frame.reset_index(drop=True), facts
+    return frame, facts
 
 
-def _read_text(content: bytes, kind: str, as_text: Sequence[str]) -> pd.DataFrame:
-    separator = "\t"
-    if kind == "csv":  # the separator that makes most columns of the header
-        header = content.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
-        separator = max(",;\t|", key=lambda s: len(next(csv.reader([header], delimiter=s))))
-    form = {"sep": separator, "index_col": False, "low_memory": False, "encoding": "utf-8-sig"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
-        frame = pd.read_csv(io.BytesIO(content), na_values=["?"], **form)
-    for name in frame.columns.intersection(list(as_text)):  # even "NA" is a text
-        cells = pd.read_csv(io.BytesIO(content), usecols=[name], na_filter=False, dtype=str, **form)
-        frame[name] = cells[name]
-    return frame
+def classes_of(cells: pd.Series) -> np.ndarray:
+    """The classes that a column without missing cells holds: integers, or else text, (n,).
 
-
-def classes(cells: pd.Series) -> np.ndarray:
-    if pd.api.types.is_float_dtype(cells):
-        if (cells % 1 != 0).any():
-            raise UserError(f"--target {cells.name!r} holds fractions: salutary labels are classes")
-        cells = cells.astype(np.int64)
-    elif not pd.api.types.is_integer_dtype(cells):
-        cells = cells.astype(str)
-    count = cells.nunique()
+    Raises UserError where it holds fractions, or more or fewer values than classes would have.
+    """
+    numbers = tables.as_numbers(cells)
+    if numbers.notna().all() and (numbers % 1 != 0).any():  # the remainder of inf is NaN
+        raise UserError(f"--target {cells.name!r} holds fractions: salutary labels are classes")
+    whole = numbers.notna().all() and (numbers.abs() < 2**53).all()
+    classes = numbers.astype(np.int64) if whole else tables.texts(cells)
+    count = classes.nunique()
     if not 2 <= count <= MOST_CLASSES:
         raise UserError(
             f"--target {cells.name!r} has {count:,} values: 2 to {MOST_CLASSES} are classes"
         )
-    y = cells.to_numpy()
-    return y if y.dtype.kind == "i" else y.astype(str)
+    return classes.to_numpy() if whole else classes.to_numpy(dtype=str)
 
 
 # --- other features ------------------------------------------------------------------------------

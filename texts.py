@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+import tables
 from data_utils import SHIPPED, is_path
-from features import classes, read_own
+from features import classes_of, read_own
 from network import unreachable
 from sources import File, UserError, choose, existing, read_file, shown
 
@@ -274,21 +275,21 @@ def _own(path: Path, text_columns: tuple[str, ...], target: str | None) -> Texts
         raise UserError(
             f"--text-column: name the column of {path} that holds the texts, or two for pairs"
         )
-    frame, facts = read_own(path, as_text=text_columns)
+    frame, facts = read_own(path)
     if target is None:
         raise UserError(f"--target is missing: name the column of {path} that holds the classes")
     for option, column in [("--target", target), *(("--text-column", c) for c in text_columns)]:
         choose(option, column, list(frame))
     if target in text_columns:
         raise UserError(f"--target and --text-column both name {target!r}")
-    labeled = frame[target].notna()
-    dropped = ((int((~labeled).sum()), f"no {target!r}"),) if not labeled.all() else ()
-    frame = frame[labeled]
+    unknown = tables.is_missing(frame[target])
+    dropped = ((int(unknown.sum()), f"no {target!r}"),) if unknown.any() else ()
+    frame = frame[~unknown]
     return Texts(
         f"own-{path.name.split('.')[0]}",
         str(path),
         tuple(_as_strings(frame[column]) for column in text_columns),
-        classes(frame[target]),
+        classes_of(frame[target]),
         frame.index.to_numpy(),
         (facts,),
         "your own table",

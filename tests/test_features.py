@@ -104,7 +104,7 @@ SPOILT = {
     "a constant target": (lambda t: t.assign(y="no"), "y", "has 1 values"),
     "a number to predict": (lambda t: t.assign(y=t["balance"] / 7), "y", "holds fractions"),
     "too many classes": (lambda t: t.assign(y=t["balance"]), "y", "2 to 100 are classes"),
-    "no features": (lambda t: t[["y"]], "y", "has no column beside 'y'"),
+    "no features": (lambda t: t[["y"]], "y", "has no column to learn from"),
     "no rows": (lambda t: t.iloc[:0], "y", "holds no rows"),
     "infinite": (
         lambda t: t.assign(age=t["age"].astype(float).where(t.index != 5, np.inf)),
