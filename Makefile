@@ -24,7 +24,7 @@ llm: $(LLM)
 
 test: $(INSTALLED) $(IMAGE) $(LLM)
 	$(VENV)/bin/python -m ruff check .
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest
 
 # Every data set that is here, under both protocols: SEEDS=0-19 JOBS=4 DATA=folder make paper
 SEEDS ?= 0-4
