@@ -193,8 +193,10 @@ def pred_infl(query: Query) -> Picks:
         model = clone(query.model).set_params(l2=0.01, solver="newton").fit(X, y)
         scores = benefit(model, X, query.X_validation, query.y_validation, X)
         own = scores[np.arange(len(X)), class_numbers(model, y).cpu()]
-        tree = DecisionTreeRegressor(random_state=42).fit(X, own)
-        predicted = tree.predict(query.pool.cpu().numpy())
+        # The splits hang on the last digits of these, which every processor rounds in its own way.
+        largest = np.abs(own).max()
+        tree = DecisionTreeRegressor(random_state=42).fit(X, np.round(own / largest, 9))
+        predicted = largest * tree.predict(query.pool.cpu().numpy())
         query.memory["predicted"] = query.pool, predicted
     predicted = predicted[query.left]
     # A tree predicts few distinct values: equal ones in random order, as in the published notebook.

@@ -111,7 +111,8 @@ def test_pred_infl_uses_the_first_labeled_rows_alone_and_the_tree_of_the_paper()
     scores = benefit(model, X, query.X_validation, query.y_validation, X)
     own = {scores[i, list(model.classes_).index(label)] for i, label in enumerate(y)}
     # a full-grown tree answers with the influence of some labeled row
-    assert all(min(abs(value - s) for s in own) < 1e-9 for value in picks.scores)
+    near = 1e-8 * max(map(abs, own))  # it is fitted to so many digits
+    assert all(min(abs(value - s) for s in own) < near for value in picks.scores)
     assert (np.diff(picks.scores) >= 0).all()
 
 
