@@ -26,12 +26,9 @@ GRADIENTS = 8_000_000  # entries of per-row gradients held at once, where a libr
 
 
 def this_engine(problem: Problem, solver: str) -> torch.Tensor:
-    model, theta = LogisticRegression(problem.l2), problem.theta
-    if "dtype" in model.get_params():
-        model.set_params(dtype=str(theta.dtype).removeprefix("torch."))
-    else:  # an engine that computes in float64 alone
-        theta = theta.double()
-    model.theta_, model.classes_ = theta, np.arange(problem.classes)
+    dtype = str(problem.theta.dtype).removeprefix("torch.")
+    model = LogisticRegression(problem.l2, dtype=dtype)
+    model.theta_, model.classes_ = problem.theta, np.arange(problem.classes)
     return influence.benefit(
         model,
         problem.X_labeled,
