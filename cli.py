@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
+from typing import ClassVar
 
 # What a protocol sets. None: the data set decides (see paper_fit in data_utils.py).
 PROTOCOLS = {
@@ -153,6 +154,10 @@ def feature_kind(text: str) -> str:
 class Options:
     """Every option of both scripts, once. None means: the protocol or the data set decides."""
 
+    about: ClassVar[str] = (
+        "Salutary labeling beside active learning with true labels, round by round."
+    )
+
     dataset: str | None = option(
         None, "data set, see --list, or your own .csv, .tsv or .parquet (default: bank, or wine)"
     )
@@ -265,7 +270,7 @@ def parse(prog: str, argv: Sequence[str] | None, options_class: type = Options):
     """The options as an ``options_class``, and a dict of those that were given."""
     parser = Parser(
         prog=prog,
-        description="Salutary labeling beside active learning with true labels, round by round.",
+        description=options_class.about,
         allow_abbrev=False,
     )
     for item in fields(options_class):

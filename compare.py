@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from cli import guarded, option, same
 
@@ -16,6 +17,8 @@ SHIPPED = ("bank", "electric", "wine", "waveform", "mnist:pca:50")
 @dataclass(frozen=True)
 class Comparison:
     """The options of compare.py; those it shares with the main scripts are the same."""
+
+    about: ClassVar[str] = "Data sets × methods × paired seeds, and the report of them all."
 
     datasets: tuple[str, ...] = option(
         SHIPPED,

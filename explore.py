@@ -9,6 +9,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from cli import PROTOCOLS, feature_kind, guarded, option, seed_list, whole
 from compare import same
@@ -17,6 +18,10 @@ from compare import same
 @dataclass(frozen=True)
 class Exploration:
     """The options of explore.py; those it shares with the main scripts are the same."""
+
+    about: ClassVar[str] = (
+        "Studies of when and why salutary labels help: a picture and a table each."
+    )
 
     studies: tuple[str, ...] = option(
         (), "studies, see --list, or all", flags=(), nargs="*", metavar="study"
@@ -102,9 +107,9 @@ def chosen(names: Sequence[str]) -> list:
 
 def bench_for(study, options: Exploration, tables: dict, say):
     """The data and the settings that ``study`` is made with; each data set is loaded once."""
-    from bench import Bench
     from data_utils import load
     from sources import UserError
+    from workbench import Bench
 
     def opened(token: str, target: str | None):
         name, pca = features_of(token)
@@ -159,7 +164,7 @@ def features_of(token: str) -> tuple[str, int | None]:
 
 def command_line(names: Sequence[str], given: dict) -> str:
     """The command that makes the same again; where results lie or are shown is left out."""
-    from bench import compact
+    from workbench import compact
 
     words = ["python", "explore.py", *names]
     for name, value in given.items():

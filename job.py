@@ -13,6 +13,7 @@ from pathlib import Path
 from platform import python_version
 from time import perf_counter
 
+import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
@@ -30,6 +31,7 @@ from strategies import PAPER, STRATEGIES
 DEFAULT_DATASET = {"binary": "bank", "multi": "wine"}
 LABELS = {"true": "true labels, bought", "own": "no label bought", "reference": "reference"}
 REFERENCES = {name for name, strategy in STRATEGIES.items() if strategy.labels == "reference"}
+ILL_CONDITIONED = 1e8  # from here on a user is told even if quiet
 RECORDED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "modAL-python", "scikit-activeml")
 
 
@@ -92,6 +94,14 @@ def tell(result: Result, say: Callable[[str], object]) -> None:
         say(report.LEGEND)
     say("gain: last round less round 0; mean: over all rounds; *: best value")
     say("human labels: initial, at the start; bought, of picks; valid., if the method reads them")
+    worst = result.curves["condition"].max()  # NaN where no Hessian was factored
+    if worst > ILL_CONDITIONED:
+        print(
+            f"note: a Hessian's condition number reached {worst:.0e}: scores have lost about "
+            f"{np.log10(worst):.0f} of 16 digits; features of one scale, --l2 or --damping mend that"
+        )
+    elif worst > 0:
+        say(f"condition number of the influence's Hessian: at most {worst:.0e}")
 
 
 def compute(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from cli import guarded, option, positive, whole
 
@@ -25,6 +26,8 @@ def number(text: str) -> float:
 @dataclass(frozen=True)
 class Labeling:
     """The options of label.py."""
+
+    about: ClassVar[str] = "Salutary labels for a table of your own, and whether they help there."
 
     labeled: Path | None = option(
         None,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from cli import guarded, name_list, option, positive, same, whole
 
@@ -16,6 +17,8 @@ METHODS = ("random", "margin", "salutary", "salutary_plus")
 @dataclass(frozen=True)
 class LanguageOptions:
     """The options of main_llm.py; those it shares with the main scripts are the same."""
+
+    about: ClassVar[str] = "Salutary labels for texts, and a pretrained encoder fine-tuned on them."
 
     task: str = option("movies", "texts to learn from, see --list (default: movies)")
     dataset: str | None = option(

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from PIL import Image
 from prettytable import PrettyTable
 
-from bench import Finding, Study
+from workbench import Finding, Study
 
 # paper, ink and quiet ink of the page and of its pictures
 LIGHT = ("#ffffff", "#1c2128", "#59636e")

@@ -13,7 +13,12 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 import report
-from bench import (
+from experiment import Settings, run
+from models import LogisticRegression
+from report import PALETTE
+from sources import UserError
+from splits import Split
+from workbench import (
     GREY,
     RULES,
     STUDIES,  # noqa: F401, for whoever imports all studies from here
@@ -32,11 +37,6 @@ from bench import (
     title_of,
     verdict,
 )
-from experiment import Settings, run
-from models import LogisticRegression
-from report import PALETTE
-from sources import UserError
-from splits import Split
 
 # --- truth ----------------------------------------------------------------------------------------
 

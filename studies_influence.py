@@ -12,7 +12,12 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 import influence
-from bench import (
+from experiment import run
+from hessian import DENSE_PARAMETERS
+from sources import UserError
+from splits import Split
+from strategies import highest
+from workbench import (
     GREY,
     RULES,
     Bench,
@@ -26,11 +31,6 @@ from bench import (
     study,
     verdict,
 )
-from experiment import run
-from hessian import DENSE_PARAMETERS
-from sources import UserError
-from splits import Split
-from strategies import highest
 
 # --- retrain --------------------------------------------------------------------------------------
 

@@ -10,7 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import report
-from bench import (
+from experiment import run
+from report import PALETTE
+from splits import Split
+from workbench import (
     GREY,
     RULES,
     Bench,
@@ -24,9 +27,6 @@ from bench import (
     title_of,
     verdict,
 )
-from experiment import run
-from report import PALETTE
-from splits import Split
 
 CLASS_COLOURS = [PALETTE[i] for i in (6, 5, 3, 4, 1, 2, 7, 11)]
 

@@ -20,13 +20,13 @@ from sklearn.metrics import accuracy_score, log_loss
 import cli
 import explore
 import studies
-from bench import STUDIES, WIDTH, Bench, about, clear, verdict
 from data_utils import load
 from experiment import Settings, few_threads, run
 from influence import benefit
 from page import DOTS
 from studies_influence import real_falls
 from studies_pictures import mosaic
+from workbench import STUDIES, WIDTH, Bench, about, clear, verdict
 
 SMALL = "--dataset breast_cancer --seeds 0-1 --rounds 2 --budget 3".split()
 PIXELS = round(WIDTH * DOTS)
