@@ -97,8 +97,8 @@ def tell(result: Result, say: Callable[[str], object]) -> None:
     worst = result.curves["condition"].max()  # NaN where no Hessian was factored
     if worst > ILL_CONDITIONED:
         print(
-            f"note: a Hessian's condition number reached {worst:.0e}: scores have lost about "
-            f"{np.log10(worst):.0f} of 16 digits; features of one scale, --l2 or --damping mend that"
+            f"note: a Hessian's condition number reached {worst:.0e}, about {np.log10(worst):.0f} "
+            "of 16 digits are lost: features of one scale, --l2 or --damping mend that"
         )
     elif worst > 0:
         say(f"condition number of the influence's Hessian: at most {worst:.0e}")

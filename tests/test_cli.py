@@ -238,6 +238,9 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
         ("binary", "--init 4000", "cannot be split with --init 4000"),
         ("multi", "--init 8", "has no row of class 3: give a larger --init"),
         ("binary", "--l2 0", "--l2: '0' is not a number above 0"),
+        ("binary", "--damping -1", "--damping: '-1' is not a number of 0 or more"),
+        ("binary", "--solver lu", "--solver: invalid choice: 'lu'"),
+        ("binary", "--dtype float16", "--dtype: invalid choice: 'float16'"),
         ("binary", "--l2 nan", "--l2: 'nan' is not a number above 0"),
         (
             "binary",
@@ -359,3 +362,32 @@ def test_seed_lists(text, seeds):
 def test_methods_are_separated_by_commas_or_spaces(given):
     options, _ = parse("main_binary.py", ["--methods", *given.split(), "--rounds", "1"])
     assert options.methods == ("isal", "random")
+
+
+def picks_of(tmp_path, *arguments):
+    given = f"--dataset wine --protocol strict --methods salutary --out {tmp_path}".split()
+    assert main("multi", [*given, *QUICK, *arguments]) == 0
+    return pd.read_csv(tmp_path / "wine-strict/picks.csv")
+
+
+def test_solver_precision_and_damping_reach_the_influence(tmp_path):
+    """The same rows by either solver; near ones in float32; others, and lower scores, if damped."""
+    dense = picks_of(tmp_path, "--solver", "cholesky")
+    curves = pd.read_csv(tmp_path / "wine-strict/curves.csv")
+    assert curves["condition"].notna().tolist() == [False, True, True]
+    cg = picks_of(tmp_path, "--solver", "cg")
+    assert pd.read_csv(tmp_path / "wine-strict/curves.csv")["condition"].isna().all()
+    pd.testing.assert_frame_equal(cg, dense, rtol=1e-6)
+    single = picks_of(tmp_path, "--dtype", "float32")
+    assert single["row"].tolist() == dense["row"].tolist()
+    assert (single["score"] != dense["score"]).any()
+    damped = picks_of(tmp_path, "--damping", "100")
+    assert damped["score"].iloc[0] < 0.9 * dense["score"].iloc[0]
+    settings = json.loads((tmp_path / "wine-strict/run.json").read_text())["options"]
+    assert settings["damping"] == 100
+
+
+def test_a_badly_conditioned_hessian_is_told_even_if_quiet(tmp_path, capsys):
+    given = f"--methods salutary --l2 1e-4 --quiet --out {tmp_path}".split()
+    assert main("multi", [*given, *QUICK]) == 0
+    assert "condition number reached" in capsys.readouterr().out

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT, split_of
+from conftest import split_of
 
 import experiment
-import strategies
 from experiment import Settings, run, run_all
 from mlp import MLP
 from models import LogisticRegression
@@ -230,17 +229,3 @@ def test_a_cuda_device_gives_the_same_picks(name):
 def test_failing_arithmetic_becomes_a_message():
     with pytest.raises(UserError, match=r"random, seed 0: .* larger l2"):
         run_all(lambda s: split_of("bank"), [0], ["random"], replace(SETTINGS, l2=1e-300))
-
-
-def test_the_strategy_that_the_readme_adds_runs():
-    readme = (ROOT / "README.md").read_text()
-    (code,) = [b for b in readme.split("```python\n")[1:] if b.startswith("@strategy")]
-    before = set(STRATEGIES)
-    exec(code.split("```")[0], vars(strategies).copy())
-    (added,) = set(STRATEGIES) - before
-    try:
-        curve, picks = run(split_of("wine"), added, SETTINGS, 0)
-    finally:
-        del STRATEGIES[added]
-    assert len(picks) == 15
-    assert curve[-1]["labels_bought"] == 0

@@ -1,5 +1,7 @@
 """strategies.py: who is picked, with which label, by brute force and by modAL's own scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from modAL.uncertainty import classifier_entropy, classifier_margin, classifier_
 
 from influence import benefit
 from models import LogisticRegression
-from strategies import PAPER, STRATEGIES, Query
+from strategies import PAPER, STRATEGIES, Query, highest
 
 
 def query_of(name="wine", hessian="pool", budget=10, seed=0, l2=5.0):
@@ -179,3 +181,29 @@ def test_a_strategy_leaves_the_models_and_arrays_it_is_shown_alone():
     STRATEGIES["salutary_plus"].pick(query)
     assert (query.model.theta_ == theta).all()
     assert (query.y_labeled == labels).all()
+
+
+@pytest.mark.parametrize("hessian", ["pool", "labeled"])
+@pytest.mark.parametrize("method", ["isal", "salutary", "salutary_expected", "salutary_greedy"])
+@pytest.mark.parametrize("name", ["bank", "wine", "waveform"])
+def test_both_solvers_pick_the_same_rows(name, method, hessian):
+    picks = {
+        solver: STRATEGIES[method].pick(replace(query_of(name, hessian), solver=solver, memory={}))
+        for solver in ("cholesky", "cg")
+    }
+    assert picks["cg"].rows.tolist() == picks["cholesky"].rows.tolist()
+    if picks["cg"].labels is not None:
+        assert picks["cg"].labels.tolist() == picks["cholesky"].labels.tolist()
+
+
+def test_twins_go_in_pool_order_however_their_scores_were_rounded():
+    scores = np.array([1.0, 3.0 - 1e-12, 3.0, -np.inf, 3.0 - 1e-6, 2.0])
+    assert highest(scores, 4).tolist() == [1, 2, 4, 5]
+
+
+def test_the_next_round_starts_from_the_last_solution():
+    query = query_of("wine")
+    first = query.influence()
+    assert query.memory["solution"] is first.solution
+    assert query.influence().start is first.solution
+    assert query.memory["condition"] > 1

@@ -1,0 +1,65 @@
+"""Where conjugate gradients overtake the Cholesky factor: seconds of one solve, by size.
+
+python benchmarks/solvers.py [--rows 5000] [--classes 2 10]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from time import perf_counter
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+from prettytable import PrettyTable
+from sklearn.datasets import make_classification
+
+import influence
+from hessian import DENSE_PARAMETERS
+from models import LogisticRegression
+
+REPEATS = 3
+FEATURES = {2: (50, 200, 500, 1_000, 1_500, 2_000), 10: (10, 30, 60, 100, 150, 200, 300)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", type=int, default=5_000, help="rows that H sums over")
+    parser.add_argument("--classes", type=int, nargs="+", default=[2, 10], choices=list(FEATURES))
+    options = parser.parse_args()
+    shown = PrettyTable(["classes", "features", "parameters", "Cholesky, ms", "CG, ms", "faster"])
+    shown.align = "r"
+    for classes in options.classes:
+        for features in FEATURES[classes]:
+            H, G = problem(options.rows, features, classes)
+            times = {s: 1_000 * best(H, G, s) for s in ("cholesky", "cg")}
+            cells = [f"{t:.1f}" for t in times.values()]
+            shown.add_row([classes, features, f"{G.numel():,}", *cells, min(times, key=times.get)])
+    print(f"{options.rows:,} rows, float64, {torch.get_num_threads()} threads; auto takes Cholesky")
+    print(f"up to {DENSE_PARAMETERS:,} parameters")
+    print(shown)
+
+
+def problem(rows: int, features: int, classes: int) -> tuple[influence.Hessian, torch.Tensor]:
+    """H at a fit, and the gradient of as many validation rows."""
+    X, y = make_classification(
+        2 * rows, features, n_informative=max(5, features // 2), n_classes=classes, random_state=0
+    )
+    model = LogisticRegression(1.0, True).fit(X[:rows], y[:rows])
+    return influence.hessian(model, X[:rows]), influence.gradient(model, X[rows:], y[rows:])
+
+
+def best(H: influence.Hessian, G: torch.Tensor, solver: str) -> float:
+    """Seconds of the fastest solve that factors anew."""
+    times = []
+    for _ in range(REPEATS):
+        H._factored = None
+        start = perf_counter()
+        H.solve(G, solver=solver)
+        times.append(perf_counter() - start)
+    return float(np.min(times))
+
+
+if __name__ == "__main__":
+    main()
