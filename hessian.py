@@ -17,8 +17,10 @@ import torch
 from scipy.linalg.lapack import dpocon
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-# Up to here a dense Cholesky factor costs less than conjugate gradients on the paper's data sets.
-DENSE_PARAMETERS = 1_500
+DENSE_PARAMETERS = 1_500  # up to here H is built and inverted where its inverse is asked for
+# Above so many parameters of a softmax conjugate gradients are faster than a factor; with one unit
+# they are not, up to the limit above (benchmarks/solvers.py).
+SOFTMAX_DENSE_PARAMETERS = 250
 DENSE_ENTRIES = 500_000  # numbers of a block of rows at once while H is built: 4 MB stay in cache
 MOST_STEPS = 2_000  # of conjugate gradients between two looks at the true residual
 MOST_RESTARTS = 5
@@ -155,7 +157,8 @@ class Hessian:
 
         ``cholesky`` factors the dense H; ``cg`` runs conjugate gradients from ``start``, or zero,
         until the residual is below ``tol`` times that of zero (1e-10, in float32 1e-5); ``auto``
-        takes the first up to ``DENSE_PARAMETERS`` parameters.
+        takes the first up to ``DENSE_PARAMETERS`` parameters of one unit, or
+        ``SOFTMAX_DENSE_PARAMETERS`` of more, or where the second fails and H is not large.
 
         Raises ValueError where the solver is unknown, its subclass LinAlgError, with an estimate of
         the condition number, where H is singular to the precision of its numbers or the true
@@ -163,8 +166,13 @@ class Hessian:
         """
         if solver not in ("auto", "cholesky", "cg"):
             raise ValueError(f"unknown solver {solver!r}: choose auto, cholesky or cg")
-        if solver == "cg" or (solver == "auto" and G.numel() > DENSE_PARAMETERS):
-            return self._conjugate_gradients(G, tol or TOLERANCE[G.dtype], start)
+        few = DENSE_PARAMETERS if self.units == 1 else SOFTMAX_DENSE_PARAMETERS
+        if solver == "cg" or (solver == "auto" and self.size > few):
+            try:
+                return self._conjugate_gradients(G, tol or TOLERANCE[G.dtype], start)
+            except SingularHessian:
+                if solver == "cg" or self.size > DENSE_PARAMETERS:
+                    raise
         factor, _ = self._factor()
         solution = torch.cholesky_solve(G.reshape(-1, 1).to(factor.dtype), factor)
         return solution.reshape(G.shape).to(G.dtype)

@@ -16,7 +16,7 @@ from prettytable import PrettyTable
 from sklearn.datasets import make_classification
 
 import influence
-from hessian import DENSE_PARAMETERS
+from hessian import DENSE_PARAMETERS, SOFTMAX_DENSE_PARAMETERS
 from models import LogisticRegression
 
 REPEATS = 3
@@ -37,7 +37,7 @@ def main() -> None:
             cells = [f"{t:.1f}" for t in times.values()]
             shown.add_row([classes, features, f"{G.numel():,}", *cells, min(times, key=times.get)])
     print(f"{options.rows:,} rows, float64, {torch.get_num_threads()} threads; auto takes Cholesky")
-    print(f"up to {DENSE_PARAMETERS:,} parameters")
+    print(f"up to {DENSE_PARAMETERS:,} parameters, of a softmax {SOFTMAX_DENSE_PARAMETERS:,}")
     print(shown)
 
 
