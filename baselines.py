@@ -41,7 +41,7 @@ def ask(query: Query, asked: SingleAnnotatorPoolQueryStrategy, **arguments) -> P
     size = len(query.X_labeled)
     X = np.concatenate([query.X_labeled, query.X_pool])
     y = np.full(len(X), MISSING_LABEL)
-    y[:size] = class_numbers(query.model, query.y_labeled).cpu()
+    y[:size] = class_numbers(query.model, query.y_labeled).cpu().numpy()
     picked, utilities = asked.query(
         X, y, batch_size=query.budget, return_utilities=True, **arguments
     )

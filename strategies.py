@@ -192,7 +192,7 @@ def pred_infl(query: Query) -> Picks:
         X, y = query.X_labeled[: query.initial], query.y_labeled[: query.initial]
         model = clone(query.model).set_params(l2=0.01, solver="newton").fit(X, y)
         scores = benefit(model, X, query.X_validation, query.y_validation, X)
-        own = scores[np.arange(len(X)), class_numbers(model, y).cpu()]
+        own = scores[np.arange(len(X)), class_numbers(model, y).cpu().numpy()]
         # The splits hang on the last digits of these, which every processor rounds in its own way.
         largest = np.abs(own).max()
         tree = DecisionTreeRegressor(random_state=42).fit(X, np.round(own / largest, 9))
@@ -325,7 +325,7 @@ def _best_in_turn(query: Query, *, step: str, weighted: bool) -> Picks:
         row, label = int(rows[best]), model.classes_[int(scores[best].argmax())]
         picks.append((row, label, float(scores[best].max())))
         taken[row] = True
-        X_labeled = np.vstack([X_labeled, query.pool[row].cpu()])
+        X_labeled = np.vstack([X_labeled, query.pool[row].cpu().numpy()])
         y_labeled = np.append(y_labeled, label)
         model.fit(X_labeled, y_labeled)
     rows, labels, scores = zip(*picks, strict=True)
