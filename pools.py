@@ -168,6 +168,7 @@ class Text(Chunks):
                     index_col=False,
                     keep_default_na=False,
                     skip_blank_lines=False,
+                    float_precision="round_trip",  # else older pandas is off in the last bit
                     **how,
                 )
                 yield from [frames] if isinstance(frames, pd.DataFrame) else frames

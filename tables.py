@@ -168,7 +168,10 @@ def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[
         return buffer.getvalue(), 0
     names, count = harmless(pd.Series(frame.columns, dtype=object))
     frame.columns = names
-    text = frame.to_csv(index=False, lineterminator="\n", sep="," if kind == "csv" else "\t")
+    try:
+        text = frame.to_csv(index=False, lineterminator="\n", sep="," if kind == "csv" else "\t")
+    except csv.Error as error:  # a null character, which Python 3.10 cannot write
+        raise UserError(f"{path}: a cell cannot be written as {kind}: {error}") from error
     content = text.encode("utf-8", errors="replace")
     packed = path.name.lower().endswith(".gz")
     return gzip.compress(content, mtime=0) if packed else content, quoted + count
