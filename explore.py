@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from cli import PROTOCOLS, feature_kind, guarded, option, seed_list, whole
-from compare import same
+from cli import PROTOCOLS, feature_kind, guarded, option, same, seed_list, whole
 
 
 @dataclass(frozen=True)
