@@ -21,13 +21,13 @@ from threadpoolctl import threadpool_limits
 import baselines  # noqa: F401, registers its strategies
 import influence
 from audit import audit
-from hessian import as_tensor
 from mlp import MLP
 from models import LogisticRegression
 from report import write
 from sources import UserError
 from splits import Split
 from strategies import STRATEGIES, Picks, Query, Strategy
+from units import as_tensor
 from workers import spread
 
 LARGE = 20_000_000  # numbers in the features from which on torch's products are worth threads

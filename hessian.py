@@ -9,82 +9,25 @@ Two ways to H⁻¹G, each for its sizes (benchmarks/solvers.py measures where th
   residual, and fails loudly above it.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import numpy as np
 import torch
 from scipy.linalg.lapack import dpocon
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
+from units import as_tensor, project, pull_back, ridge
+
 DENSE_PARAMETERS = 1_500  # up to here H is built and inverted where its inverse is asked for
 # Above so many parameters of a softmax conjugate gradients are faster than a factor; with one unit
 # they are not, up to the limit above (benchmarks/solvers.py).
 SOFTMAX_DENSE_PARAMETERS = 250
 DENSE_ENTRIES = 500_000  # numbers of a block of rows at once while H is built: 4 MB stay in cache
+COPIED_ENTRIES = 16_000_000  # numbers in X up to which products with H keep a copy of it: 64 MB
 MOST_STEPS = 2_000  # of conjugate gradients between two looks at the true residual
 MOST_RESTARTS = 5
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
-
-
-def as_tensor(X, device="cpu", dtype=torch.float64) -> torch.Tensor:
-    """``X`` as a tensor on ``device``, without a copy where none is needed."""
-    with warnings.catch_warnings():  # tensors made here are only read
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.as_tensor(X, dtype=dtype, device=device)
-
-
-def torch_dtype(name: str) -> torch.dtype:
-    """The torch type of this name; ValueError for any but float64 and float32."""
-    if name not in ("float64", "float32"):
-        raise ValueError(f"unknown dtype {name!r}: choose float64 or float32")
-    return getattr(torch, name)
-
-
-def project(X: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
-    """Every row against every unit, X theta.T with its intercept: (n, U).
-
-    Laid out unit by unit in memory: what follows goes along the rows, and torch's softmax along a
-    short last axis takes four times as long as the whole product.
-    """
-    D = X.shape[1]
-    Z = theta[:, :D] @ X.T
-    if theta.shape[1] > D:
-        Z += theta[:, D:]
-    return Z.T
-
-
-def pull_back(R: torch.Tensor, X: torch.Tensor, fit_intercept: bool) -> torch.Tensor:
-    """Sum over rows of r_i ⊗ (x_i, 1), the transpose of ``project``: (U, D) or (U, D + 1)."""
-    G = R.T @ X
-    return torch.cat([G, R.sum(0)[:, None]], dim=1) if fit_intercept else G
-
-
-def probabilities(Z: torch.Tensor) -> torch.Tensor:
-    """Probability of each unit, (n, U): a sigmoid where there is one unit, else a softmax."""
-    return torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z.T, dim=0).T
-
-
-def targets(codes: torch.Tensor, units: int, dtype=torch.float64) -> torch.Tensor:
-    """Class numbers (n,) as the units' targets (n, U): 0 or 1 for one unit, else one-hot."""
-    if units == 1:
-        return codes[:, None].to(dtype)
-    return torch.nn.functional.one_hot(codes, units).to(dtype)
-
-
-def cross_entropy(Z: torch.Tensor, T: torch.Tensor) -> torch.Tensor:
-    """Sum over rows of the cross-entropy of logits Z (n, U) against targets T (n, U): a scalar."""
-    if Z.shape[1] == 1:
-        return (torch.nn.functional.softplus(Z) - T * Z).sum()
-    return (torch.logsumexp(Z.T, dim=0) - (T * Z).sum(1)).sum()
-
-
-def ridge(X: torch.Tensor, l2: float, fit_intercept: bool) -> torch.Tensor:
-    """The penalty on each column of theta: l2 on weights, 0 on the intercept."""
-    values = X.new_full((X.shape[1] + fit_intercept,), l2)
-    if fit_intercept:
-        values[-1] = 0.0
-    return values
 
 
 class Hessian:
@@ -118,12 +61,15 @@ class Hessian:
 
     def product(self, V: torch.Tensor) -> torch.Tensor:
         """H V for V (U, width), in two passes over X: (U, width)."""
-        A = project(self.X, V)  # (n, U)
-        if self.units == 1:
-            R = self.wP * (1 - self.P) * A
-        else:
-            R = self.wP * (A - (self.P * A).sum(1, keepdim=True))
-        return pull_back(R, self.X, self.fit_intercept) + self.ridge * V
+        R = project(self._by_column, V).mul_(self.wP)  # (n, U)
+        R.addcmul_(self.P, R.sum(1, keepdim=True), value=-1)  # diag(p) − p pᵀ of every row
+        return pull_back(R, self.X, self.fit_intercept).addcmul_(self.ridge, V)
+
+    @cached_property
+    def _by_column(self) -> torch.Tensor:
+        """X, in float32 on a CPU copied column by column: see ``units.matmul``."""
+        few = self.X.is_cpu and self.X.dtype == torch.float32 and self.X.numel() <= COPIED_ENTRIES
+        return self.X.T.contiguous().T if few else self.X
 
     def dense(self) -> torch.Tensor:
         """H itself, (size, size): Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ x_i x_iᵀ and the penalty.
@@ -137,12 +83,12 @@ class Hessian:
         classes = torch.arange(units, device=H.device)
         for X, P, wP in self._row_blocks(self.size):
             if units == 1:
-                H += ((wP * (1 - P)) * X).T @ X
+                H.addmm_((wP * (1 - P) * X).T, X)
                 continue
             wY = (wP[:, :, None] * X[:, None]).flatten(1)  # (rows, size)
             blocks[classes, :, classes] += (wY.T @ X).view(units, width, width)
             H -= wY.T @ (P[:, :, None] * X[:, None]).flatten(1)
-        H.diagonal().add_(self.ridge.repeat(units))
+        H.diagonal().view(units, width).add_(self.ridge)
         return H
 
     def solve(
@@ -294,7 +240,7 @@ class Hessian:
         if self.X.dtype == torch.float64:
             return self.product(V)
         total = self.ridge.double() * V
-        rows = max(64, DENSE_ENTRIES // self.width)
+        rows = max(64, DENSE_ENTRIES // 2 // self.width)
         for X, P, wP in zip(*(M.split(rows) for M in (self.X, self.P, self.wP)), strict=True):
             block = Hessian(X.double(), P.double(), 0.0, self.fit_intercept)
             block.wP = wP.double()

@@ -23,29 +23,36 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from hessian import (
-    Hessian,
-    as_tensor,
-    cross_entropy,
-    probabilities,
-    project,
-    pull_back,
-    targets,
-)
+from hessian import Hessian
 from models import LogisticRegression
+from units import as_tensor, cross_entropy, probabilities, project, pull_back, targets
 
 FINITE_ENTRIES = 4_000_000  # numbers held at once for the finite step: 32 MB
 CHUNK_ENTRIES = 4_000_000  # features scored at once
+CHUNK_LOGITS = 250_000  # logits made at once by the first-order benefit: they stay in the cache
+
+
+def memberships(model: LogisticRegression, y) -> torch.Tensor:
+    """Whether each label of y (n,) is each of ``model.classes_``: bool (n, K), class by class.
+
+    Raises ValueError for a label that is none of them.
+    """
+    y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
+    member = y == model.classes_[:, None]
+    known = member.any(0)
+    if not known.all():
+        raise ValueError(f"label {y[~known][0]} is no class of the model: {model.classes_}")
+    return torch.from_numpy(member).to(model.theta_.device).T
 
 
 def class_numbers(model: LogisticRegression, y) -> torch.Tensor:
     """Position of each label of y (n,) in ``model.classes_``; ValueError for a label not there."""
-    y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
-    codes = np.searchsorted(model.classes_, y).clip(max=len(model.classes_) - 1)
-    unknown = model.classes_[codes] != y
-    if unknown.any():
-        raise ValueError(f"label {y[unknown][0]} is no class of the model: {model.classes_}")
-    return torch.as_tensor(codes, device=model.theta_.device)
+    return memberships(model, y).long().argmax(1)
+
+
+def class_targets(model: LogisticRegression, y) -> torch.Tensor:
+    """The units' targets (n, U) for the labels y (n,); ValueError for one that is no class."""
+    return memberships(model, y)[:, -len(model.theta_) :].to(model.theta_.dtype)
 
 
 def features(model: LogisticRegression, X) -> torch.Tensor:
@@ -56,15 +63,14 @@ def features(model: LogisticRegression, X) -> torch.Tensor:
 def loss(model: LogisticRegression, X, y) -> float:
     """Sum of the cross-entropies over X (n, D) and y (n,), without the penalty."""
     Z = project(features(model, X), model.theta_)
-    return float(cross_entropy(Z, targets(class_numbers(model, y), Z.shape[1], Z.dtype)))
+    return float(cross_entropy(Z, class_targets(model, y)))
 
 
 def gradient(model: LogisticRegression, X, y) -> torch.Tensor:
     """Gradient of ``loss`` in theta: the shape of ``model.theta_``."""
     X = features(model, X)
     P = probabilities(project(X, model.theta_))  # (n, U)
-    residual = P - targets(class_numbers(model, y), P.shape[1], P.dtype)
-    return pull_back(residual, X, model.fit_intercept)
+    return pull_back(P - class_targets(model, y), X, model.fit_intercept)
 
 
 def hessian(
@@ -130,7 +136,8 @@ class Influence:
 
     def first(self, X) -> torch.Tensor:
         """The first-order benefit, the paper's: one product of X with 2U columns."""
-        return self._by_chunk(self._first, X, CHUNK_ENTRIES // X.shape[1])
+        rows = min(CHUNK_ENTRIES // X.shape[1], CHUNK_LOGITS // len(self.gradient))
+        return self._by_chunk(self._first, X, rows)
 
     def finite(self, X) -> torch.Tensor:
         """The benefit after the whole step that a row makes, its own curvature included.
@@ -153,17 +160,17 @@ class Influence:
 
     def _by_chunk(self, score: Callable, X, rows: int) -> torch.Tensor:
         rows = max(rows, 1)
-        chunks = (features(self.model, X[i : i + rows]) for i in range(0, max(len(X), 1), rows))
-        scores = [score(chunk) for chunk in chunks]
-        return scores[0] if len(scores) == 1 else torch.cat([s.T for s in scores], 1).T
+        if len(X) <= rows:
+            return score(features(self.model, X))
+        scores = self.gradient.new_empty(len(self.model.classes_), len(X))
+        for i in range(0, len(X), rows):
+            scores[:, i : i + rows] = score(features(self.model, X[i : i + rows])).T
+        return scores.T
 
     def _first(self, X: torch.Tensor) -> torch.Tensor:
         Z, S = self._project(X)
-        P = probabilities(Z)
-        if P.shape[1] == 1:
-            PS = P * S
-            return torch.cat([PS.T, (PS - S).T]).T
-        return (P * S).sum(1, keepdim=True) - S
+        PS = probabilities(Z).mul_(S)
+        return torch.cat([PS.T, (PS - S).T]).T if PS.shape[1] == 1 else PS.sum(1, keepdim=True) - S
 
     def _project(self, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         both = project(X, torch.cat([self.model.theta_, self.solution]))  # one pass over X

@@ -20,11 +20,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import experiment  # and with it all strategies
-from hessian import DENSE_PARAMETERS, as_tensor
+from hessian import DENSE_PARAMETERS
 from influence import Influence
 from models import LogisticRegression
 from strategies import STRATEGIES, Query
 from tables import Columns
+from units import as_tensor
 
 # The strategies that give labels of their own and ask the validation set which.
 METHODS = tuple(n for n, s in STRATEGIES.items() if s.labels == "own" and s.reads_validation)

@@ -20,8 +20,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from hessian import as_tensor, cross_entropy, targets, torch_dtype
 from models import LogisticRegression
+from units import as_tensor, cross_entropy, targets, torch_dtype
 
 ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "gelu": torch.nn.GELU}
 

@@ -20,8 +20,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hessian import (
-    Hessian,
+from hessian import Hessian
+from units import (
     as_tensor,
     cross_entropy,
     probabilities,

@@ -19,9 +19,10 @@ from modAL.uncertainty import entropy_sampling, margin_sampling, uncertainty_sam
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
 
-from hessian import DENSE_PARAMETERS, project
+from hessian import DENSE_PARAMETERS
 from influence import Influence, benefit, class_numbers, hessian
 from models import LogisticRegression
+from units import project
 
 Generator = np.random.Generator | np.random.RandomState
 

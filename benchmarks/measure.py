@@ -39,9 +39,8 @@ def round_of(engine: str, contestant: Callable, problem: Problem):
 
 def top(scores: torch.Tensor) -> list[tuple[int, int]]:
     """The best rows and their labels, best first."""
-    benefits, labels = scores.max(1)
-    rows = benefits.topk(min(TOP, len(benefits))).indices
-    return list(zip(rows.tolist(), labels[rows].tolist(), strict=True))
+    rows = scores.amax(1).topk(min(TOP, len(scores))).indices
+    return list(zip(rows.tolist(), scores[rows].argmax(1).tolist(), strict=True))
 
 
 def best_of(action: Callable, repeats: int, least: float = 0.5, most: float = 30.0):

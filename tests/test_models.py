@@ -9,8 +9,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import influence
 import models
-from hessian import Hessian, probabilities, project
+from hessian import Hessian
 from models import LogisticRegression
+from units import probabilities, project
 
 
 def labeled(name):
