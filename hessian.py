@@ -10,6 +10,7 @@ Two ways to H⁻¹G, each for its sizes (benchmarks/solvers.py measures where th
 """
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -24,9 +25,10 @@ DENSE_PARAMETERS = 1_500  # up to here H is built and inverted where its inverse
 # they are not, up to the limit above (benchmarks/solvers.py).
 SOFTMAX_DENSE_PARAMETERS = 250
 DENSE_ENTRIES = 500_000  # numbers of a block of rows at once while H is built: 4 MB stay in cache
-COPIED_ENTRIES = 16_000_000  # numbers in X up to which products with H keep a copy of it: 64 MB
+COPIED_ENTRIES = 16_000_000  # numbers in X up to which a float32 copy is worth its memory: 64 MB
 MOST_STEPS = 2_000  # of conjugate gradients between two looks at the true residual
-MOST_RESTARTS = 5
+MOST_SINGLE_STEPS = 300  # of those in float32 in place of float64
+MOST_RESTARTS = 5  # of them, at most, in the numbers of H
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 
@@ -61,15 +63,9 @@ class Hessian:
 
     def product(self, V: torch.Tensor) -> torch.Tensor:
         """H V for V (U, width), in two passes over X: (U, width)."""
-        R = project(self._by_column, V).mul_(self.wP)  # (n, U)
+        R = project(self.X, V).mul_(self.wP)  # (n, U)
         R.addcmul_(self.P, R.sum(1, keepdim=True), value=-1)  # diag(p) − p pᵀ of every row
         return pull_back(R, self.X, self.fit_intercept).addcmul_(self.ridge, V)
-
-    @cached_property
-    def _by_column(self) -> torch.Tensor:
-        """X, in float32 on a CPU copied column by column: see ``units.matmul``."""
-        few = self.X.is_cpu and self.X.dtype == torch.float32 and self.X.numel() <= COPIED_ENTRIES
-        return self.X.T.contiguous().T if few else self.X
 
     def dense(self) -> torch.Tensor:
         """H itself, (size, size): Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ x_i x_iᵀ and the penalty.
@@ -204,31 +200,51 @@ class Hessian:
         shared = torch.where(self.ridge > 0, shared / self.ridge.double(), 0.0)
         G = apart(G)
         V = torch.zeros_like(G) if start is None else apart(start.to(G))
-        target = tol * torch.linalg.vector_norm(G)
-        precondition = self._preconditioner(tol)
+        target, last = tol * torch.linalg.vector_norm(G), float("inf")
         # CG updates its residual by recurrence, which drifts from the true one, soon in float32:
-        # begin again at the true residual, taken in float64, until that is small.
-        for _restart in range(MOST_RESTARTS):
+        # begin again at the true residual, taken in float64, until that is small. So each round may
+        # go in float32, which is faster, as long as the true residual falls a hundredfold.
+        H, rounds = self._single, 0
+        while rounds < MOST_RESTARTS:
             R = apart(G - self._true_product(V)) if V.any() else G
             residual = torch.linalg.vector_norm(R)
             if residual <= target:
                 return (V + shared).to(self.X.dtype)
-            V = V + self._cg_steps(R.to(self.X.dtype), precondition, 0.5 * float(target))
+            if not residual <= 0.01 * last:
+                H = self
+            near = max(float(target / residual), TOLERANCE[H.X.dtype])
+            most = MOST_STEPS if H is self else MOST_SINGLE_STEPS
+            rounds += H is self
+            step = H._cg_steps((R / residual).to(H.X.dtype), near / 2, most)
+            V, last = V + residual * apart(step.double()), residual
         relative = float(residual / target) * tol
         raise SingularHessian(self.condition(), self.X.dtype, relative)
 
-    def _cg_steps(self, R: torch.Tensor, precondition: Callable, target: float) -> torch.Tensor:
-        """Conjugate gradients from zero until the residual, by recurrence, is below ``target``."""
+    @cached_property
+    def _single(self) -> "Hessian":
+        """H in float32, where its copy is small."""
+        if self.X.dtype == torch.float32 or self.X.numel() > COPIED_ENTRIES:
+            return self
+        H = copy(self)
+        H.X, H.P, H.wP, H.ridge = (M.float() for M in (self.X, self.P, self.wP, self.ridge))
+        return H
+
+    def _cg_steps(self, R: torch.Tensor, tol: float, most: int) -> torch.Tensor:
+        """Conjugate gradients from zero to a residual, by recurrence, of ``tol``; R has norm 1.
+
+        At most ``most`` steps.
+        """
+        precondition = self._preconditioner(tol)
         V, direction = torch.zeros_like(R), precondition(R)
         square = (R * direction).sum()
-        for _step in range(MOST_STEPS):
+        for _step in range(most):
             image = self.product(direction)
             length = square / (direction * image).sum()
             if not torch.isfinite(length):  # the end of what these numbers can hold
                 break
             V = V + length * direction
             R = R - length * image
-            if torch.linalg.vector_norm(R) <= target:
+            if torch.linalg.vector_norm(R) <= tol:
                 break
             Z = precondition(R)
             previous, square = square, (R * Z).sum()
@@ -241,8 +257,9 @@ class Hessian:
             return self.product(V)
         total = self.ridge.double() * V
         rows = max(64, DENSE_ENTRIES // 2 // self.width)
+        wide = V.new_empty(min(rows, len(self.X)), self.X.shape[1])  # new memory only once
         for X, P, wP in zip(*(M.split(rows) for M in (self.X, self.P, self.wP)), strict=True):
-            block = Hessian(X.double(), P.double(), 0.0, self.fit_intercept)
+            block = Hessian(wide[: len(X)].copy_(X), P.double(), 0.0, self.fit_intercept)
             block.wP = wP.double()
             total += block.product(V)
         return total

@@ -97,7 +97,7 @@ def _nominate(shared: tuple, task) -> list[tuple[int, tuple]]:
                 "columns"
             )
         scores, margin = scores_of(influence, X, weighted)
-        best = scores.max(1).values
+        best = scores.amax(1)
         if len(X) > budget:
             near = best >= best.topk(budget).values[-1] - margin
         else:
@@ -183,6 +183,10 @@ class StreamedHessian(Hessian):
 
     def _true_product(self, V: torch.Tensor) -> torch.Tensor:
         return self.product(V.to(self.X.dtype)).double()
+
+    @property
+    def _single(self) -> Hessian:
+        return self
 
     def _preconditioner(self, tol: float) -> Callable[[torch.Tensor], torch.Tensor]:
         """None: it would need the rows. Only what the units share is taken out, see Hessian."""

@@ -14,7 +14,6 @@ if torch.backends.mkldnn.is_available():
     ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
-
 def as_tensor(X, device="cpu", dtype=torch.float64) -> torch.Tensor:
     """``X`` as a tensor on ``device``, without a copy where none is needed."""
     if isinstance(X, torch.Tensor):
