@@ -1,42 +1,54 @@
 """How the time of this engine's round grows with the rows, the columns and the classes."""
 
 import argparse
-from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import torch
-from contestants import CONTESTANTS
+from contestants import fitted
 from measure import best_of, top
 from prettytable import PrettyTable
 from problems import Problem
 
+from influence import Influence
+
 ROWS = (10_000, 31_623, 100_000, 316_228, 1_000_000)
 D, K = 64, 10  # while n grows
-COLUMNS = [(D, K) for D in (16, 64, 256) for K in (4, 16, 64)]
-MIDDLE = 100_000  # rows while D and K grow
+COLUMNS = {  # while D and K grow
+    "narrow": [*product((16, 64, 256), (4, 16, 64))],
+    "wide": [*product((256, 512, 1024), (32, 64, 128))],
+}
+MIDDLE = 100_000  # rows then
 LABELED, VALIDATION = 300, 1_000
-FEW = 100  # rows of a pool that costs nothing
 
 
 def times(options: argparse.Namespace) -> list[dict]:
-    """Seconds of the whole round, and of the pool's part in it, by size.
+    """Seconds of a round's two parts by size.
 
-    The pool's part is what a round takes above one with FEW rows: the gradient, H and the solve do
-    not depend on n, and at 10⁴ rows they are most of it.
+    The pool's part scores every row and finds the best; the other, gradient, H and solve, does not
+    depend on n.
     """
     torch.set_num_threads(options.threads)
-    sizes = [(n, D, K, "n") for n in ROWS] + [(MIDDLE, *pair, "D, K") for pair in COLUMNS]
+    sizes = [(n, D, K, "n") for n in ROWS]
+    sizes += [(MIDDLE, *pair, series) for series, pairs in COLUMNS.items() for pair in pairs]
     return [measured(n // options.shrink, *rest, options) for n, *rest in sizes]
 
 
 def measured(n: int, D: int, K: int, series: str, options: argparse.Namespace) -> dict:
     problem = random_problem(n, D, K, options.float)
-    few = replace(problem, X_pool=problem.X_pool[:FEW])
-    whole, fixed = (
-        best_of(lambda p=p: top(CONTESTANTS["auto"][2](p)), options.repeats + 1)[0]
-        for p in (problem, few)
-    )
-    return {"series": series, "n": n, "D": D, "K": K, "round": whole, "pool": whole - fixed}
+
+    def solved() -> Influence:
+        known = problem.X_labeled, problem.X_validation, problem.y_validation
+        influence = Influence(fitted(problem), *known)
+        influence.solution  # noqa: B018, computed when first asked for
+        return influence
+
+    ready = solved()
+    seconds = {
+        "solve": best_of(solved, options.repeats)[0],
+        "pool": best_of(lambda: top(ready.first(problem.X_pool)), options.repeats + 1)[0],
+    }
+    return {"series": series, "n": n, "D": D, "K": K, **seconds}
 
 
 def random_problem(n: int, D: int, K: int, float_name: str) -> Problem:
@@ -56,35 +68,28 @@ def random_problem(n: int, D: int, K: int, float_name: str) -> Problem:
     )
 
 
-def exponents(points: list[dict], part: str) -> dict[str, float]:
-    """Slopes of log seconds over log sizes, by least squares: in n, in D and K, and in D·K."""
-    rows = [p for p in points if p["series"] == "n"]
-    columns = [p for p in points if p["series"] != "n"]
-    (in_n,) = slopes(rows, part, lambda p: [p["n"]])
-    in_D, in_K = slopes(columns, part, lambda p: [p["D"], p["K"]])
-    (in_DK,) = slopes(columns, part, lambda p: [p["D"] * p["K"]])
-    return {"n": in_n, "D": in_D, "K": in_K, "D·K": in_DK}
-
-
-def slopes(points: list[dict], part: str, sizes) -> list[float]:
-    logs = np.log([sizes(p) for p in points])
-    seconds = np.log([max(p[part], 1e-9) for p in points])
-    fitted, *_ = np.linalg.lstsq(np.column_stack([logs, np.ones(len(logs))]), seconds, rcond=None)
-    return fitted[:-1].tolist()
+def exponents(points: list[dict]) -> dict[str, float]:
+    """Slopes of log seconds of the pool's part over log sizes, by least squares."""
+    slopes = {}
+    for series in ("n", *COLUMNS):
+        points_of = [p for p in points if p["series"] == series]
+        sizes = [p["n"] if series == "n" else p["D"] * p["K"] for p in points_of]
+        seconds = [p["pool"] for p in points_of]
+        slopes[series] = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+    return slopes
 
 
 def table(points: list[dict] | dict) -> str:
     """Seconds by size, and the exponents under them."""
     if "status" in points:
         return f"growth of this engine's round: {points['status']}"
-    shown = PrettyTable(["n", "D", "K", "round, s", "pool's part, s"], align="r")
+    shown = PrettyTable(["n", "D", "K", "solve, s", "pool's part, s"], align="r")
     shown.title = f"growth of this engine ({LABELED} labeled, {VALIDATION:,} validation)"
     for i, p in enumerate(points):
         last = i + 1 == len(points) or points[i + 1]["series"] != p["series"]
-        cells = [f"{p['n']:,}", p["D"], p["K"], f"{p['round']:.2g}", f"{p['pool']:.2g}"]
+        cells = [f"{p['n']:,}", p["D"], p["K"], f"{p['solve']:.2g}", f"{p['pool']:.2g}"]
         shown.add_row(cells, divider=last)
-    fitted = {part: exponents(points, part) for part in ("round", "pool")}
-    for name in fitted["round"]:
-        cells = [f"exponent in {name}", "", "", *(f"{fitted[p][name]:.2f}" for p in fitted)]
-        shown.add_row(cells)
-    return f"{shown}\npool's part: what the round takes above that of a pool of {FEW} rows"
+    for series, slope in exponents(points).items():
+        name = "n" if series == "n" else f"D·K, {series}"
+        shown.add_row([f"exponent in {name}", "", "", "", f"{slope:.2f}"])
+    return f"{shown}\npool's part: the scores of all its rows and the best of them"
