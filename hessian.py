@@ -75,12 +75,12 @@ class Hessian:
         """
         units, width = self.units, self.width
         H = self.X.new_zeros(units * width, units * width)
-        blocks = H.view(units, width, units, width)
-        classes = torch.arange(units, device=H.device)
         for X, P, wP in self._row_blocks(self.size):
             if units == 1:
                 H.addmm_((wP * (1 - P) * X).T, X)
                 continue
+            blocks = H.view(units, width, units, width)
+            classes = torch.arange(units, device=H.device)
             wY = (wP[:, :, None] * X[:, None]).flatten(1)  # (rows, size)
             blocks[classes, :, classes] += (wY.T @ X).view(units, width, width)
             H -= wY.T @ (P[:, :, None] * X[:, None]).flatten(1)
@@ -166,8 +166,8 @@ class Hessian:
     def _row_blocks(self, entries: int) -> Iterator[tuple[torch.Tensor, ...]]:
         """Rows with their intercept column, P and weighted P, a cacheful at a time."""
         rows = max(64, DENSE_ENTRIES // entries)
-        parts = (M.split(rows) for M in (self.X, self.P, self.wP))
-        for X, P, wP in zip(*parts, strict=True):
+        for start in range(0, len(self.X), rows):
+            X, P, wP = (M[start : start + rows] for M in (self.X, self.P, self.wP))
             yield torch.cat([X, X.new_ones(len(X), 1)], 1) if self.fit_intercept else X, P, wP
 
     def _factor(self) -> tuple[torch.Tensor, float]:
@@ -180,7 +180,7 @@ class Hessian:
             factor, failed = torch.linalg.cholesky_ex(H)
             condition = float("inf")
             if not failed:
-                norm = float(torch.linalg.matrix_norm(H, 1))
+                norm = float(H.abs().sum(0).max())
                 reciprocal, _ = dpocon(factor.cpu().numpy(), norm, uplo="L")
                 condition = 1 / reciprocal if reciprocal > 0 else float("inf")
             # Beyond this, rounding in the entries of H alone changes every digit of the solution.

@@ -169,12 +169,17 @@ class Influence:
 
     def _first(self, X: torch.Tensor) -> torch.Tensor:
         Z, S = self._project(X)
-        PS = probabilities(Z).mul_(S)
-        return torch.cat([PS.T, (PS - S).T]).T if PS.shape[1] == 1 else PS.sum(1, keepdim=True) - S
+        if Z.shape[1] > 1:
+            return probabilities(Z).mul_(S).sum(1, keepdim=True) - S
+        scores = Z.new_empty(2, len(X))
+        torch.mul(probabilities(Z)[:, 0], S[:, 0], out=scores[0])
+        torch.sub(scores[0], S[:, 0], out=scores[1])
+        return scores.T
 
     def _project(self, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         both = project(X, torch.cat([self.model.theta_, self.solution]))  # one pass over X
-        return both.split(len(self.solution), dim=1)  # logits Z and S, (n, U) each
+        units = len(self.solution)
+        return both[:, :units], both[:, units:]  # logits Z and S, (n, U) each
 
     @cached_property
     def _blocks(self) -> tuple[torch.Tensor, torch.Tensor]:
