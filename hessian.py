@@ -5,8 +5,8 @@ Two ways to H⁻¹G, each for its sizes (benchmarks/solvers.py measures where th
 
 - ``cholesky`` builds all (U·width)² entries of H and factors them, in float64;
 - ``cg``, conjugate gradients, needs only products H V, two passes over the rows each. Unlike
-  scipy's it starts anywhere, preconditions by the structure of this Hessian, checks the TRUE
-  residual, and fails loudly above it.
+  scipy's it starts anywhere, preconditions by the structure of this Hessian, takes its steps in
+  float32 as long as these help, checks the TRUE residual in float64, and fails loudly above it.
 """
 
 from collections.abc import Callable, Iterator
