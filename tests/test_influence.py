@@ -255,11 +255,15 @@ def test_finite_step_of_sigmoid_and_softmax_agree():
     np.testing.assert_allclose(*by, rtol=1e-5, atol=1e-7)
 
 
-def test_finite_step_in_chunks_is_the_same(monkeypatch):
-    split, model = fitted("wine")
-    whole = benefit(model, *arguments(split), step="finite")
-    monkeypatch.setattr(influence, "FINITE_ENTRIES", 2_000)
-    np.testing.assert_allclose(benefit(model, *arguments(split), step="finite"), whole, rtol=1e-9)
+@pytest.mark.parametrize("step", ["first", "finite"])
+@pytest.mark.parametrize("name", ["bank", "wine"])
+def test_scores_in_chunks_are_the_same(name, step, monkeypatch):
+    split, model = fitted(name, fit_intercept=True)
+    given = *arguments(split)[:3], split.X[split.pool[:101]]
+    whole = benefit(model, *given, step=step)
+    monkeypatch.setattr(influence, "CHUNK_LOGITS", 100)  # 100 rows of bank, 14 of wine, and a rest
+    monkeypatch.setattr(influence, "FINITE_ENTRIES", 4_000)
+    np.testing.assert_allclose(benefit(model, *given, step=step), whole, rtol=1e-10, atol=1e-12)
 
 
 def test_finite_step_refuses_what_it_cannot_do():
