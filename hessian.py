@@ -204,7 +204,7 @@ class Hessian:
         # CG updates its residual by recurrence, which drifts from the true one, soon in float32:
         # begin again at the true residual, taken in float64, until that is small. So each round may
         # go in float32, which is faster, as long as the true residual falls a hundredfold.
-        H, rounds = self._single, 0
+        H, rounds = self._single or self, 0
         while rounds < MOST_RESTARTS:
             R = apart(G - self._true_product(V)) if V.any() else G
             residual = torch.linalg.vector_norm(R)
@@ -221,10 +221,10 @@ class Hessian:
         raise SingularHessian(self.condition(), self.X.dtype, relative)
 
     @cached_property
-    def _single(self) -> "Hessian":
-        """H in float32, where its copy is small."""
+    def _single(self) -> "Hessian | None":
+        """H in float32, where it is not and its copy is small."""
         if self.X.dtype == torch.float32 or self.X.numel() > COPIED_ENTRIES:
-            return self
+            return None
         H = copy(self)
         H.X, H.P, H.wP, H.ridge = (M.float() for M in (self.X, self.P, self.wP, self.ridge))
         return H

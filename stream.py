@@ -184,9 +184,7 @@ class StreamedHessian(Hessian):
     def _true_product(self, V: torch.Tensor) -> torch.Tensor:
         return self.product(V.to(self.X.dtype)).double()
 
-    @property
-    def _single(self) -> Hessian:
-        return self
+    _single = None  # the rows are not here to be copied
 
     def _preconditioner(self, tol: float) -> Callable[[torch.Tensor], torch.Tensor]:
         """None: it would need the rows. Only what the units share is taken out, see Hessian."""

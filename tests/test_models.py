@@ -1,5 +1,6 @@
 """models.py against scikit-learn's fits, finite differences and its own optimality condition."""
 
+import weakref
 from unittest import mock
 
 import numpy as np
@@ -285,6 +286,16 @@ def products_by_type(H, G, tol=1e-10):
         V = H.solve(G, solver="cg", tol=tol)
     residual = torch.linalg.vector_norm(H.product(V) - G) / torch.linalg.vector_norm(G)
     return float(residual), taken[torch.float32], taken[torch.float64]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_solved_hessian_is_freed_with_its_last_reference(dtype):
+    """Not at the next collection of garbage: it holds a number for every row and unit."""
+    H, G = hessian_of("wine", dtype=dtype)
+    H.solve(G, solver="cg")
+    alive = weakref.ref(H)
+    del H
+    assert alive() is None
 
 
 def test_float64_is_reached_by_steps_in_float32():
