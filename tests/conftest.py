@@ -1,5 +1,8 @@
 """Shared by the tests: real data, shipped or in ../shared/data, and a quick look at its parts."""
 
+import os
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +21,26 @@ def split_of(name: str, protocol: str = "strict", seed: int = 0) -> Split:
     """A split of a shipped data set."""
     table = load(name)
     return make_split(table, protocol, table.dataset.init, seed)
+
+
+def shell(*arguments, **environment):
+    """Run a script; a variable of the environment that is None is left out."""
+    environment = {k: v for k, v in {**os.environ, **environment}.items() if v is not None}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def no_network(tmp_path_factory) -> str:
+    """The PYTHONPATH of a process for which every connection is refused."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(
+        "import socket\ndef no(*a): raise OSError('no network')\n"
+        "socket.socket.connect = socket.getaddrinfo = no\n"
+    )
+    return str(site)
 
 
 @pytest.fixture

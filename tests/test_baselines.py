@@ -6,11 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import split_of
+from conftest import shell, split_of
 from scipy.spatial.distance import cdist
 from scipy.stats import entropy
 from sklearn.cluster import KMeans
-from test_cli import shell
 from test_strategies import query_of
 
 from baselines import MEMBERS, committee, draw_seed

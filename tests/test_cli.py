@@ -1,7 +1,6 @@
 """The scripts as a user runs them: tables, files, bad input, Ctrl-C, no network."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -10,7 +9,7 @@ import time
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, shell
 from matplotlib.image import imread
 
 from cli import main, parse, seed_list
@@ -18,16 +17,6 @@ from strategies import PAPER, STRATEGIES
 
 FILES = {"curves.csv", "picks.csv", "run.json", "curves.png"}
 QUICK = "--rounds 2 --budget 3 --no-plot".split()
-
-
-def shell(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-    )
 
 
 def error_of(capsys) -> str:
@@ -39,16 +28,11 @@ def error_of(capsys) -> str:
 
 
 @pytest.fixture(scope="module")
-def bank(tmp_path_factory):
+def bank(tmp_path_factory, no_network):
     """The README's first command, with a network that refuses every connection."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "sitecustomize.py").write_text(
-        "import socket\ndef no(*a): raise OSError('no network')\n"
-        "socket.socket.connect = socket.getaddrinfo = no\n"
-    )
     out = tmp_path_factory.mktemp("out")
     arguments = "main_binary.py --dataset bank --diabetes n --out".split()
-    return shell(*arguments, str(out), PYTHONPATH=str(site)), out / "bank-paper"
+    return shell(*arguments, str(out), PYTHONPATH=no_network), out / "bank-paper"
 
 
 def test_bank_command_prints_the_table_and_writes_four_files(bank):

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, shell
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as draw
-from test_cli import error_of, shell
+from test_cli import error_of
 
 import evidence
 import label

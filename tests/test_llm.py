@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, shell
 from matplotlib.image import imread
 
 import encoder as encoders
@@ -53,15 +53,6 @@ def _no_hub(tmp_path_factory):
         yield
 
 
-def shell(*arguments, **environment):
-    """Run a script; a variable of the environment that is None is left out."""
-    environment = {k: v for k, v in {**os.environ, **environment}.items() if v is not None}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT, capture_output=True, text=True, env=environment,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def minilm():
     return open_encoder()
@@ -75,15 +66,10 @@ def tweets(minilm):
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(tmp_path_factory, no_network):
     """A run with a network that refuses every connection."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "sitecustomize.py").write_text(
-        "import socket\ndef no(*a): raise OSError('no network')\n"
-        "socket.socket.connect = socket.getaddrinfo = no\n"
-    )
     out = tmp_path_factory.mktemp("out")
-    ran = shell(*RUN, str(out), PYTHONPATH=str(site), HF_HUB_OFFLINE=None)
+    ran = shell(*RUN, str(out), PYTHONPATH=no_network, HF_HUB_OFFLINE=None)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout, out / "tweets-strict"
 
