@@ -177,7 +177,7 @@ def contest_table(records: dict[str, dict], engines: Sequence[str]) -> str:
                 record["title"],
                 record["float"].removeprefix("float"),
                 f"{record['seconds']:.2g}" if record["seconds"] < 1 else f"{record['seconds']:.1f}",
-                (f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.2g}") if ours else "",
+                (f"{ratio:,.0f}" if ratio >= 99.5 else f"{ratio:.2g}") if ours else "",
                 "" if floor else f"{record['error']:.0e}" + "!" * (not record["error"] <= AGREE),
                 "" if floor else record["same_top"],
                 f"{record['extra_mb']:.0f}",
