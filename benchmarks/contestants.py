@@ -1,18 +1,21 @@
-"""One round by this engine, by pyDVL, dattri and captum, and the bare arithmetic of the scores.
+"""The contestants: one round of influence scoring by this engine, pyDVL, dattri and captum.
 
-Each function takes a ``Problem`` and gives the benefit of every pool row under every class,
-(n, K), from the given weights: the validation gradient, H over the labeled set, the solve and the
-scores. What a library is asked for is what costs it least through its public interface:
+Each function takes a ``Problem`` and returns the benefit of every pool row under every class,
+(n, K), at the given weights. So it computes the validation gradient, H over the labeled set, the
+solution and the scores. The floors compute less: a part of the arithmetic that every round needs.
 
-- The validation set goes in as ONE sample of many rows, whose loss is the sum over them: a library
-  asked for the influence on each validation row would solve thousands of systems, not one.
-- H is given as one batch, already collated: a loader that collates rows costs more than the HVP.
-- K hypothetical labels of the pool are K passes over it with a constant label. Folding them into
-  one batch of n·K rows costs the same arithmetic and K times the memory.
+Each library is used through its public interface in the way that costs it least:
+
+- The validation set is ONE sample of many rows, whose loss is the sum over the rows. If a library
+  computed the influence on each validation row, it would solve thousands of systems, not one.
+- The rows of H are one batch. A data loader that collates rows costs more than the products with H.
+- The K labels to try are K passes over the pool, each with a constant label. One batch of n·K rows
+  would cost the same arithmetic and K times the memory.
 """
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,9 +24,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 import influence
 from models import LogisticRegression
-from units import matmul
+from numerics.linear import matmul
 
-GRADIENTS = 8_000_000  # entries of per-row gradients held at once, where a library builds them
+GRADIENTS = 8_000_000  # numbers in the gradients of a batch, if a library builds one per row
 
 
 def fitted(problem: Problem) -> LogisticRegression:
@@ -35,6 +38,7 @@ def fitted(problem: Problem) -> LogisticRegression:
 
 
 def this_engine(problem: Problem, solver: str) -> torch.Tensor:
+    """``influence.benefit``."""
     return influence.benefit(
         fitted(problem),
         problem.X_labeled,
@@ -46,7 +50,7 @@ def this_engine(problem: Problem, solver: str) -> torch.Tensor:
 
 
 def network(problem: Problem) -> torch.nn.Module:
-    """The model as the libraries want it: a linear layer without a bias."""
+    """The model as a module, for the libraries: a linear layer without a bias."""
     units, features = problem.theta.shape
     layer = torch.nn.Linear(features, units, bias=False, dtype=problem.theta.dtype)
     layer.load_state_dict({"weight": problem.theta})
@@ -61,18 +65,20 @@ def summed_loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return cross_entropy(logits, y, reduction="sum")
 
 
-def pool_batches(problem: Problem, rows: int) -> Iterator[list[tuple]]:
-    """The pool, so many rows at a time, with each class in turn."""
+def pool_batches(problem: Problem, rows: int) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
+    """The pool, ``rows`` rows at a time: for each class, the rows and that class as their label."""
     for X in problem.X_pool.split(rows):
         yield [(X, torch.full((len(X),), c)) for c in range(problem.classes)]
 
 
 def pydvl(problem: Problem, method: str) -> torch.Tensor:
-    """pyDVL takes products with the gradients of rows by forward differentiation: no chunks.
+    """pyDVL by CG or by an LU factor.
 
-    Its CG stops at a residual of max(rtol²·|first entry of the right-hand side|, atol²): the
-    tolerance is given by way of ``atol``. ``solve_simultaneously=True`` would stop after ten steps,
-    ten times the number of right-hand sides.
+    It computes products with the gradients of rows by forward differentiation, so that the pool
+    need not be divided. Its CG stops at a residual of
+    max(rtol²·|first entry of the right-hand side|, atol²), so that ``atol`` carries the tolerance.
+    ``solve_simultaneously=True`` would stop after ten steps, ten times the number of right-hand
+    sides.
     """
     from pydvl.influence.torch import CgInfluence, DirectInfluence
 
@@ -90,9 +96,12 @@ def pydvl(problem: Problem, method: str) -> torch.Tensor:
 
 
 def dattri(problem: Problem) -> torch.Tensor:
-    """``attribute`` would solve the same system again for every batch of the pool: its parts, which
-    are public, are called once each. Its CG ignores ``tol``, does ``max_iter`` steps whatever the
-    residual, and gives NaN where these are too many: it is told the number that is needed.
+    """dattri by CG.
+
+    ``attribute`` would solve the same system again for every batch of the pool, so the public
+    methods of which it consists are called here, once each. dattri's CG ignores ``tol``: it takes
+    ``max_iter`` steps whatever the residual is, and gives NaN after too many. So ``max_iter`` is
+    the number of steps that is needed.
     """
     from dattri.algorithm.influence_function import IFAttributorCG
     from dattri.task import AttributionTask
@@ -106,7 +115,7 @@ def dattri(problem: Problem) -> torch.Tensor:
     task = AttributionTask(loss, layer, layer.state_dict())
     attributor = IFAttributorCG(task, max_iter=problem.cg_steps, regularization=problem.l2)
     attributor.cache([(problem.X_labeled, problem.y_labeled)])
-    # dattri adds a dimension in front and takes the second one as that of samples.
+    # dattri adds a first dimension, and takes the second one as the dimension of samples.
     validation = problem.X_validation[None, None], problem.y_validation[None, None]
     solution = attributor.transform_test_rep(0, attributor.generate_test_rep(0, validation))
     scores = [
@@ -118,9 +127,11 @@ def dattri(problem: Problem) -> torch.Tensor:
 
 
 def captum(problem: Problem) -> torch.Tensor:
-    """captum builds H column by column, takes all its eigenvectors and embeds every gradient.
+    """captum by all eigenvectors of H.
 
-    ``aggregate`` sums the embeddings of the validation rows, so that one product per class is left.
+    It builds H column by column, and embeds the gradient of every row in the eigenvectors. With
+    ``aggregate`` it sums the embeddings of the validation rows, so that every batch of the pool
+    takes one product for each class.
     """
     from captum.influence import NaiveInfluenceFunction
 
@@ -137,7 +148,7 @@ def captum(problem: Problem) -> torch.Tensor:
         layer,
         labeled,
         checkpoint="",
-        checkpoints_load_func=lambda *_: 1.0,  # the layer has its weights
+        checkpoints_load_func=lambda *_: 1.0,  # the layer has its weights already
         loss_fn=kind(reduction="sum"),
         sample_wise_grads_per_batch=True,
         projection_dim=problem.theta.numel(),  # the default of 50 is an approximation
@@ -159,33 +170,42 @@ def captum(problem: Problem) -> torch.Tensor:
 
 
 def gemm(problem: Problem) -> torch.Tensor:
-    """The pool times 2U columns: what the scores need at least, given H⁻¹g."""
+    """The pool times 2U columns, (n, 2U): the least that the scores need, given H⁻¹g."""
     both = torch.cat([problem.theta, problem.theta])
     return problem.X_pool @ both.T
 
 
 def onednn(problem: Problem) -> torch.Tensor:
-    """The same as this engine does it: in float64 it differs in the layout only."""
+    """The same product as this engine computes it. In float64 only its layout differs."""
     both = torch.cat([problem.theta, problem.theta])
     return matmul(both, problem.X_pool.T)
 
 
 def read(problem: Problem) -> torch.Tensor:
-    """Every number of the pool read once."""
+    """The sum of all numbers of the pool, which reads each of them once."""
     return problem.X_pool.sum()
 
 
-# Name → title, module that must be there, the round. Floors give no scores.
-CONTESTANTS: dict[str, tuple[str, str, Callable]] = {
-    "auto": ("this engine", "torch", partial(this_engine, solver="auto")),
-    "cholesky": ("this engine, Cholesky", "torch", partial(this_engine, solver="cholesky")),
-    "cg": ("this engine, CG", "torch", partial(this_engine, solver="cg")),
-    "pydvl-cg": ("pyDVL, CG", "pydvl", partial(pydvl, method="cg")),
-    "pydvl-lu": ("pyDVL, LU", "pydvl", partial(pydvl, method="lu")),
-    "dattri": ("dattri, CG", "dattri", dattri),
-    "captum": ("captum, eigenvectors", "captum", captum),
-    "gemm": ("floor: GEMM with 2U columns", "torch", gemm),
-    "onednn": ("floor: the same by oneDNN", "torch", onednn),
-    "read": ("floor: reading the pool", "torch", read),
+class Contestant(NamedTuple):
+    """Its title in the table, the module that must be installed, and its round."""
+
+    title: str
+    module: str
+    round: Callable[[Problem], torch.Tensor]
+
+
+CONTESTANTS = {
+    "auto": Contestant("this engine", "torch", partial(this_engine, solver="auto")),
+    "cholesky": Contestant(
+        "this engine, Cholesky", "torch", partial(this_engine, solver="cholesky")
+    ),
+    "cg": Contestant("this engine, CG", "torch", partial(this_engine, solver="cg")),
+    "pydvl-cg": Contestant("pyDVL, CG", "pydvl", partial(pydvl, method="cg")),
+    "pydvl-lu": Contestant("pyDVL, LU", "pydvl", partial(pydvl, method="lu")),
+    "dattri": Contestant("dattri, CG", "dattri", dattri),
+    "captum": Contestant("captum, eigenvectors", "captum", captum),
+    "gemm": Contestant("floor: GEMM with 2U columns", "torch", gemm),
+    "onednn": Contestant("floor: the same by oneDNN", "torch", onednn),
+    "read": Contestant("floor: reading the pool", "torch", read),
 }
-FLOORS = ("gemm", "onednn", "read")
+FLOORS = ("gemm", "onednn", "read")  # their results are not scores

@@ -1,10 +1,10 @@
-"""One round of influence scoring by this engine, by three libraries and by the bare arithmetic.
+"""Time one round of influence scoring by this engine, by three libraries, and its arithmetic alone.
 
 python benchmarks/engine.py [--jobs A B C] [--engines auto pydvl-cg ...] [--float float64]
 
-Every contestant runs in a process of its own, on the same data from the same weights. How each
-library is asked: contestants.py; the jobs: problems.py; time and memory: measure.py,
-isolate.py.
+Every contestant runs in a new process, on the same data and at the same weights. contestants.py has
+a function for each contestant, problems.py the data of the jobs, measure.py and isolate.py the
+measurement of time and memory.
 """
 
 import argparse
@@ -17,32 +17,33 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import growth
 from contestants import CONTESTANTS, FLOORS
-from isolate import alone
+from isolate import run_isolated
 from measure import TOP, measure
 from prettytable import PrettyTable
 from problems import JOBS, L2, SEPARATION, TOLERANCE, prepare
 
-AGREE = 1e-4  # largest error over the largest score: the accuracy at which times are compared
+from common.cli import whole_number
+from common.errors import UserError
+
+AGREE = 1e-4  # most error, as a share of the largest score, at which times are compared
 LIBRARIES = ("torch", "numpy", "pyDVL", "dattri", "captum")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
-    import report  # pandas, which the contestants' processes need not load
-    from sources import UserError
-
     try:
         if options.out:
-            report.open_folder(options.out.resolve().parent)
-        result = run(options)
-        if options.out:
-            text = report.as_json(result)
-            report.write(options.out.resolve().parent, {options.out.name: text})
+            # Late, because it loads pandas: the contestants' processes load this module too.
+            from common.files import prepare_folder
+
+            prepare_folder(options.out.resolve().parent)
+        run(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -57,58 +58,64 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
+    count, engines = whole_number(1), list(CONTESTANTS)
     add("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS), help="jobs to run")
-    add("--engines", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS), help="who")
-    add("--float", choices=list(TOLERANCE), default="float32", help="float type of data and work")
-    add("--repeats", type=positive, default=5, help="timed calls at least, the best counts")
-    add("--limit", type=positive, default=300, help="seconds after which a contestant is stopped")
-    add("--threads", type=positive, default=os.cpu_count(), help="threads of each contestant")
-    add("--shrink", type=positive, default=1, help="divide all row counts, for a quick look")
-    add("--no-growth", action="store_true", help="leave out the growth in n, D and K")
+    add("--engines", nargs="+", choices=engines, default=engines, help="contestants to run")
+    add("--float", choices=list(TOLERANCE), default="float32", help="type of data and arithmetic")
+    add(
+        "--repeats", type=count, default=5, help="timed calls at least, of which the fastest counts"
+    )
+    add("--limit", type=count, default=300, help="seconds after which a contestant is stopped")
+    add("--threads", type=count, default=os.cpu_count(), help="threads of each contestant")
+    add("--shrink", type=count, default=1, help="divide all row counts, for a quick look")
+    add("--no-growth", action="store_true", help="do not measure the growth in n, D and K")
     add("--out", type=Path, help="JSON file for the figures")
     return parser.parse_args(argv)
 
 
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
+def save(options: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Write the figures so far to the file of --out, if there is one."""
+    if options.out:
+        from common.files import json_bytes, write_files  # late, see main
+
+        path = options.out.resolve()
+        write_files(path.parent, {path.name: json_bytes(result)})
 
 
-def run(options: argparse.Namespace) -> dict:
-    """Run and print everything; what --out keeps."""
+def run(options: argparse.Namespace) -> None:
+    """Measure, save and print one job after another, and then the growth."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[variable] = str(options.threads)  # read by the processes as they start
-    result = {"options": {k: v for k, v in vars(options).items() if k != "out"}}
-    result["machine"] = machine()
+        os.environ[variable] = str(options.threads)  # a process reads it when it starts
+    chosen = {name: value for name, value in vars(options).items() if name != "out"}
+    result: dict[str, Any] = {"options": chosen, "machine": machine(), "jobs": {}}
     print(header(options, result["machine"]))
-    result["jobs"] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.jobs:
             job = JOBS[name].shrunk(options.shrink)
             path = Path(folder) / f"{name}.pt"
-            facts = alone(prepare, options.limit, job, options.float, path)
+            facts = run_isolated(prepare, options.limit, job, options.float, path)
             if "status" in facts:
-                print(f"\n{name}: {job}: drawing and fitting it {facts['status']}")
+                print(f"\n{name}: {job}: drawing and fitting: {facts['status']}")
                 continue
             print(
                 f"\n{name}: {job}; {facts['parameters']:,} parameters, mean confidence on the pool "
                 f"{facts['confidence']:.2f}, plain CG needs {facts['cg_steps']} steps"
             )
             records = {engine: contest(engine, path, options) for engine in options.engines}
-            print(contest_table(records, options.engines))
             result["jobs"][name] = {"sizes": vars(job), **facts, "contestants": records}
+            save(options, result)
+            print(contest_table(records, options.engines))
             path.unlink()
     if not options.no_growth:
-        result["growth"] = alone(growth.times, options.limit, options)
+        result["growth"] = run_isolated(growth.times, options.limit, options)
+        save(options, result)
         print("\n" + growth.table(result["growth"]))
-    return result
 
 
-def machine() -> dict:
-    """What the figures hang on: processor, cores and versions."""
+def machine() -> dict[str, Any]:
+    """What the figures depend on: processor, cores, load and versions."""
     names = [line for line in cpu_lines() if line.startswith("model name")]
-    versions = {}
+    versions: dict[str, str | None] = {}
     for library in LIBRARIES:
         try:
             versions[library] = version(library)
@@ -124,11 +131,13 @@ def machine() -> dict:
 
 
 def cpu_lines() -> list[str]:
+    """The lines of /proc/cpuinfo; none if this is not Linux."""
     path = Path("/proc/cpuinfo")
     return path.read_text().splitlines() if path.is_file() else []
 
 
-def header(options: argparse.Namespace, facts: dict) -> str:
+def header(options: argparse.Namespace, facts: dict[str, Any]) -> str:
+    """What is measured, how, and on which machine."""
     versions = ", ".join(f"{name} {number or '-'}" for name, number in facts["versions"].items())
     text = f"""
         One round: from fitted weights, the validation gradient, H over the labeled set, the solve,
@@ -138,27 +147,30 @@ def header(options: argparse.Namespace, facts: dict) -> str:
         gradient's norm (this engine by its own rule). Data: Gaussian classes whose means are
         {SEPARATION:g} deviations apart, so that few probabilities are near 0 or 1.
         Seconds: the fastest of the calls stated, {options.repeats} or more and for 0.5 s or more,
-        fewer where they pass 30 s; a small and a whole call before them do not count.
-        ×: seconds over those of this engine. Error: largest difference from this engine's float64
-        Cholesky scores, over the largest score. Top {TOP}: how many of the {TOP} best pairs of row
-        and label are that reference's, place by place. MB: peak memory of the contestant's process
-        less its peak once data and library were loaded. {facts["processor"]}, {facts["cores"]}
-        cores, Python {facts["python"]}, {versions}"""
+        fewer if they take more than 30 s, after a small and a whole call that are not timed.
+        ×: seconds over those of this engine. Error: largest difference from the reference, this
+        engine's float64 Cholesky scores, over the largest score. Top {TOP}: how many of the {TOP}
+        best pairs of row and label equal those of the reference, place by place. MB: peak memory of
+        the contestant's process less its peak when data and library were loaded.
+        {facts["processor"]}, {facts["cores"]} cores, Python {facts["python"]}, {versions}"""
     load = facts["load"] or 0.0
-    busy = f"\nnote: other work is running here (load {load:.1f}): times mean little"
+    busy = f"\nnote: other programs run on this machine (load {load:.1f}): the times are too long"
     return textwrap.fill(" ".join(text.split()), 100) + busy * (load > 1)
 
 
-def contest(engine: str, path: Path, options: argparse.Namespace) -> dict:
-    title, module, _ = CONTESTANTS[engine]
-    if find_spec(module) is None:
+def contest(engine: str, path: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The figures of one contestant on the problem saved at ``path``, or why it has none."""
+    contestant = CONTESTANTS[engine]
+    if find_spec(contestant.module) is None:
         record = {"status": "not installed (pip install --no-deps -r requirements-bench.txt)"}
     else:
-        record = alone(measure, options.limit, engine, path, options.threads, options.repeats)
-    return {"title": title} | record
+        arguments = engine, path, options.threads, options.repeats
+        record = run_isolated(measure, options.limit, *arguments)
+    return {"title": contestant.title} | record
 
 
-def contest_table(records: dict[str, dict], engines: Sequence[str]) -> str:
+def contest_table(records: dict[str, dict[str, Any]], engines: Sequence[str]) -> str:
+    """The figures as a table, a row for each contestant."""
     table = PrettyTable(
         ["contestant", "float", "seconds", "×", "error", f"top {TOP}", "MB", "calls"]
     )

@@ -1,8 +1,9 @@
-"""The whole Bank experiment, the paper's seven methods of ten rounds each, in seconds of compute.
+"""Time the whole Bank experiment: the paper's seven methods, ten rounds each.
 
 python benchmarks/experiment.py [--data-dir FOLDER with bank-additional-full.csv] [--repeats 5]
 
-Timed from the loaded table on: splits, fits, scores, picks and the measures of every round.
+The time includes splits, fits, scores, picks and the measures of every round. It does not include
+loading the table.
 """
 
 import argparse
@@ -13,47 +14,49 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import pandas as pd
 from prettytable import PrettyTable
 
-from cli import PROTOCOLS, whole
-from data_utils import load
-from experiment import Settings, run_all
-from sources import UserError
-from splits import make_split
-from strategies import PAPER, STRATEGIES
+from common.cli import whole_number
+from common.errors import UserError
+from common.kinds import Protocol
+from data_utils import load, make_split
+from experiments.options import ExperimentOptions
+from experiments.results import curves_frame
+from experiments.runner import Plan, run_methods
+from experiments.settings import settle
+from strategies.registry import PAPER, STRATEGIES
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data-dir", type=Path, help="folder looked into before datasets/")
-    parser.add_argument("--repeats", type=whole(1), default=5, help="runs, the fastest counts")
-    parser.add_argument("--protocol", choices=list(PROTOCOLS), default="paper")
+    parser.add_argument(
+        "--repeats", type=whole_number(1), default=5, help="how many runs, the fastest counts"
+    )
+    parser.add_argument("--protocol", choices=list(map(str, Protocol)), default="paper")
     options = parser.parse_args()
     try:
-        print(timed(options))
+        print(timed(options.data_dir, options.protocol, options.repeats))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def timed(options: argparse.Namespace) -> str:
-    """Run it so many times and show the fastest run, with each method's share."""
-    table = load("bank", options.data_dir)
-    values = PROTOCOLS[options.protocol]
-    settings = Settings(
-        **values | {"fit": values["fit"] or table.dataset.paper_fit},
-        legacy_generator=options.protocol == "paper",
-    )
-    split_for = partial(make_split, table, options.protocol, table.dataset.init)
+def timed(data_dir: Path | None, protocol: str, repeats: int) -> str:
+    """Run the experiment ``repeats`` times; a table of the fastest run, by method."""
+    table = load("bank", data_dir)
+    settings = settle(ExperimentOptions(protocol=protocol, device="cpu"), {}, table.dataset)
+    split_of = partial(make_split, table, protocol, table.dataset.init)
+    plan = Plan(split_of, settings.loop, PAPER)
     runs = []
-    for _ in range(options.repeats):
+    for _ in range(repeats):
         start = perf_counter()
-        curves, _ = run_all(split_for, [0], PAPER, settings)
-        runs.append((perf_counter() - start, curves))
-    seconds, curves = min(runs, key=lambda run: run[0])
-    shares = pd.DataFrame(curves).groupby("method", sort=False)["seconds"].sum()
+        records = run_methods(plan, [0])
+        runs.append((perf_counter() - start, records))
+    seconds, records = min(runs, key=lambda run: run[0])
+    curves = curves_frame(records.curve, "bank", protocol)
+    shares = curves.groupby("method", sort=False)["seconds"].sum()
     shown = PrettyTable(["method", "seconds"], align="r")
     shown.align["method"] = "l"
     for method, share in shares.items():
@@ -61,10 +64,11 @@ def timed(options: argparse.Namespace) -> str:
     shown.add_row(["measures of every round, splits", f"{seconds - shares.sum():.3f}"])
     shown.add_row(["whole experiment", f"{seconds:.3f}"])
     slowest = max(run[0] for run in runs)
+    loop = settings.loop
     return (
-        f"bank ({table.file_names}, pool {len(split_for(0).pool):,}), {options.protocol} protocol, "
-        f"{settings.rounds} rounds of {settings.budget}\n{shown}\n"
-        f"fastest of {options.repeats} runs; the slowest took {slowest:.3f} s"
+        f"bank ({table.file_names}, pool {len(split_of(0).pool):,}), {protocol} protocol, "
+        f"{loop.rounds} rounds of {loop.budget}\n{shown}\n"
+        f"fastest of {repeats} runs; the slowest took {slowest:.3f} s"
     )
 
 

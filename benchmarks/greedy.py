@@ -1,10 +1,11 @@
-"""What one round of each salutary strategy costs beside the paper's rule, all in one run.
+"""Time one round of each salutary strategy on bank, beside the paper's own strategy.
 
 python benchmarks/greedy.py [--data-dir FOLDER with bank-additional-full.csv]
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,34 +14,48 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from prettytable import PrettyTable
 
-from cli import PROTOCOLS
-from data_utils import load
-from experiment import Settings, run_seed
-from splits import make_split
+from common.errors import UserError
+from common.kinds import Protocol
+from data_utils import Table, load, make_split
+from experiments.options import ExperimentOptions
+from experiments.runner import Plan, run_seed
+from experiments.settings import settle
 
 METHODS = ("salutary", "salutary_expected", "salutary_greedy", "salutary_plus")
 REPEATS = 5
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data-dir", type=Path, default=None)
-    table = load("bank", parser.parse_args().data_dir)
+    parser.add_argument("--data-dir", type=Path, help="folder looked into before datasets/")
+    options = parser.parse_args()
+    try:
+        table = load("bank", options.data_dir)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     shown = PrettyTable(["protocol", "pool", *(f"{method}, ms a round" for method in METHODS)])
-    for protocol, values in PROTOCOLS.items():
-        split = make_split(table, protocol, 300, 0)
-        settings = Settings(**values | {"fit": "newton"}, legacy_generator=False)
-        times = []
-        for _ in range(REPEATS):
-            runs = run_seed(partial(make_split, table, protocol, 300), 0, METHODS, settings)
-            times.append([sum(r["seconds"] for r in curve[1:]) / 10 for curve, _ in runs])
-        median = np.median(times, axis=0)
-        shown.add_row(
-            [protocol, f"{len(split.pool):,}"]
-            + [f"{1000 * t:.1f} ({t / median[0]:.1f} ×)" for t in median]
-        )
+    for protocol in Protocol:
+        pool, median = seconds_per_round(table, protocol)
+        times = [f"{1000 * t:.1f} ({t / median[0]:.1f} ×)" for t in median]
+        shown.add_row([protocol, f"{pool:,}", *times])
     print(shown)
+    return 0
+
+
+def seconds_per_round(table: Table, protocol: Protocol) -> tuple[int, np.ndarray]:
+    """The size of the pool, and the median seconds of a round of each method."""
+    split_of = partial(make_split, table, protocol, table.dataset.init)
+    options = ExperimentOptions(protocol=protocol, device="cpu")
+    settings = settle(options, {"fit": "newton"}, table.dataset).loop
+    plan = Plan(split_of, replace(settings, legacy_generator=False), METHODS)
+    times = []
+    for _ in range(REPEATS):
+        runs = run_seed(plan, 0, METHODS)
+        seconds = [sum(record.seconds for record in run.curve[1:]) for run in runs]
+        times.append([s / settings.rounds for s in seconds])
+    return len(split_of(0).pool), np.median(times, axis=0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""How the time of this engine's round grows with the rows, the columns and the classes."""
+"""How the time of a round of this engine grows with the rows n, the columns D and the classes K."""
 
 import argparse
 from itertools import product
@@ -13,20 +13,20 @@ from problems import Problem
 from influence import Influence
 
 ROWS = (10_000, 31_623, 100_000, 316_228, 1_000_000)
-D, K = 64, 10  # while n grows
-COLUMNS = {  # while D and K grow
+D, K = 64, 10  # if n grows
+COLUMNS = {  # if D and K grow
     "narrow": [*product((16, 64, 256), (4, 16, 64))],
     "wide": [*product((256, 512, 1024), (32, 64, 128))],
 }
-MIDDLE = 100_000  # rows then
+MIDDLE = 100_000  # n if D and K grow
 LABELED, VALIDATION = 300, 1_000
 
 
 def times(options: argparse.Namespace) -> list[dict]:
-    """Seconds of a round's two parts by size.
+    """For each size, the seconds of the two parts of a round.
 
-    The pool's part scores every row and finds the best; the other, gradient, H and solve, does not
-    depend on n.
+    "solve" computes the gradient, H and the solution, and does not depend on n. "pool" scores every
+    row and finds the best. options : of engine.py.
     """
     torch.set_num_threads(options.threads)
     sizes = [(n, D, K, "n") for n in ROWS]
@@ -35,12 +35,13 @@ def times(options: argparse.Namespace) -> list[dict]:
 
 
 def measured(n: int, D: int, K: int, series: str, options: argparse.Namespace) -> dict:
+    """The seconds of both parts at one size."""
     problem = random_problem(n, D, K, options.float)
 
     def solved() -> Influence:
         known = problem.X_labeled, problem.X_validation, problem.y_validation
         influence = Influence(fitted(problem), *known)
-        influence.solution  # noqa: B018, computed when first asked for
+        influence.solution  # noqa: B018, it is computed when it is first read
         return influence
 
     ready = solved()
@@ -52,7 +53,7 @@ def measured(n: int, D: int, K: int, series: str, options: argparse.Namespace) -
 
 
 def random_problem(n: int, D: int, K: int, float_name: str) -> Problem:
-    """Random rows, and weights that nobody fitted: how good they are changes no time."""
+    """Random rows and random weights: a fit would take time and change no time of a round."""
     rng = np.random.default_rng(0)
 
     def normal(*shape):
@@ -69,7 +70,10 @@ def random_problem(n: int, D: int, K: int, float_name: str) -> Problem:
 
 
 def exponents(points: list[dict]) -> dict[str, float]:
-    """Slopes of log seconds of the pool's part over log sizes, by least squares."""
+    """For each series, the exponent with which the seconds of "pool" grow with the size.
+
+    It is the slope of log seconds over log sizes, by least squares.
+    """
     slopes = {}
     for series in ("n", *COLUMNS):
         points_of = [p for p in points if p["series"] == series]
@@ -80,9 +84,9 @@ def exponents(points: list[dict]) -> dict[str, float]:
 
 
 def table(points: list[dict] | dict) -> str:
-    """Seconds by size, and the exponents under them."""
+    """A table of the seconds by size, and the exponents below it."""
     if "status" in points:
-        return f"growth of this engine's round: {points['status']}"
+        return f"growth of the time of a round: {points['status']}"
     shown = PrettyTable(["n", "D", "K", "solve, s", "pool's part, s"], align="r")
     shown.title = f"growth of this engine ({LABELED} labeled, {VALIDATION:,} validation)"
     for i, p in enumerate(points):
@@ -92,4 +96,4 @@ def table(points: list[dict] | dict) -> str:
     for series, slope in exponents(points).items():
         name = "n" if series == "n" else f"D·K, {series}"
         shown.add_row([f"exponent in {name}", "", "", "", f"{slope:.2f}"])
-    return f"{shown}\npool's part: the scores of all its rows and the best of them"
+    return f"{shown}\npool's part: scoring all rows of the pool and finding the best"

@@ -1,10 +1,11 @@
-"""Does label.py keep its word? The shipped bank, with its labels and with random ones.
+"""Is the answer of label.py right? The shipped bank, with its own labels and with random ones.
 
 python benchmarks/labels.py [--seeds 0-9]
 
-For every seed: 300 labeled rows, 1,000 validation rows, a hidden pool, a test part that label.py
-never sees. A scikit-learn model is trained on the labeled rows and on what label.py writes.
-Random tables keep bank's features; their labels are drawn, half of each class or in bank's shares.
+Each seed draws 300 labeled rows, 1,000 validation rows, a pool whose labels are hidden, and a test
+part that label.py never sees. scikit-learn's logistic regression is trained on the labeled rows,
+and on the file that label.py writes; both models are judged on the test part. Random tables have
+bank's features and random labels: half of each class, or in bank's shares.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import io
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -26,14 +28,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import label
-from cli import seed_list
-from data_utils import SHIPPED
+from common.cli import seed_list
+from data_prep.places import SHIPPED
 
 KINDS = ("true", "random, half and half", "random, 89 to 11")
 
 
 def tables(seed: int, kind: str) -> list[pd.DataFrame]:
-    """Labeled, validation, pool and test part of the shipped bank, with the labels of ``kind``."""
+    """Labeled, validation, pool and test part of the shipped bank, with labels of this kind."""
     bank, rng = pd.read_csv(SHIPPED / "bank/bank.csv.gz"), np.random.default_rng(seed)
     bank = bank.iloc[rng.permutation(len(bank))]
     if kind == KINDS[1]:
@@ -53,10 +55,26 @@ def model(train: pd.DataFrame):
     return make_pipeline(features, LogisticRegression(max_iter=5_000)).fit(X, train["y"])
 
 
-def trial(folder: Path, seed: int, kind: str, *options: str) -> dict:
-    """One run of label.py: its seconds, its answer, and test accuracy without and with its output.
+@dataclass(frozen=True)
+class Trial:
+    """One run of label.py.
 
-    Raises RuntimeError where label.py does.
+    says_use : whether it advises to use the labels. labels : how many it gave.
+    without, with_labels : accuracy on the test part of a model trained on the labeled rows, and on
+    the file that label.py wrote.
+    """
+
+    seconds: float
+    says_use: bool
+    labels: int
+    without: float
+    with_labels: float
+
+
+def trial(folder: Path, seed: int, kind: str, *options: str) -> Trial:
+    """Run label.py on tables of this seed and kind; its files go to ``folder``.
+
+    Raises RuntimeError if label.py ends with an error.
     """
     labeled, validation, pool, test = tables(seed, kind)
     labeled.to_csv(folder / "labeled.csv", index=False)
@@ -72,13 +90,13 @@ def trial(folder: Path, seed: int, kind: str, *options: str) -> dict:
     seconds = time.perf_counter() - start
     plus = pd.read_csv(folder / "plus.csv")[labeled.columns]
     X, y = test.drop(columns="y"), test["y"]
-    return {
-        "seconds": seconds,
-        "uses": ": use the labels" in printed.getvalue(),
-        "labels": len(plus) - len(labeled),
-        "without": model(labeled).score(X, y),
-        "with": model(plus).score(X, y),
-    }
+    return Trial(
+        seconds=seconds,
+        says_use=": use the labels" in printed.getvalue(),
+        labels=len(plus) - len(labeled),
+        without=model(labeled).score(X, y),
+        with_labels=model(plus).score(X, y),
+    )
 
 
 def main() -> None:
@@ -93,11 +111,11 @@ def main() -> None:
         )
         with tempfile.TemporaryDirectory() as folder:
             for seed in chosen.seeds:
-                r = trial(Path(folder), seed, kind)
+                done = trial(Path(folder), seed, kind)
                 shown.add_row(
-                    [seed, "use" if r["uses"] else "do not use", r["labels"]]
-                    + [f"{100 * r[arm]:.1f}" for arm in ("without", "with")]
-                    + [f"{r['seconds']:.1f}"]
+                    [seed, "use" if done.says_use else "do not use", done.labels]
+                    + [f"{100 * accuracy:.1f}" for accuracy in (done.without, done.with_labels)]
+                    + [f"{done.seconds:.1f}"]
                 )
         print(shown, flush=True)
 

@@ -1,7 +1,7 @@
-"""The three jobs of engine.py: drawn from seeded Gaussian mixtures and fitted once.
+"""The three jobs of engine.py, drawn from seeded Gaussian mixtures and fitted once.
 
-The classes overlap, so that the fitted probabilities are not all 0 or 1: a saturated model has no
-curvature, and every solver is fast on it.
+The classes overlap, so that the fitted probabilities are not all near 0 or 1. Otherwise the Hessian
+would be nearly constant, and every solver fast.
 """
 
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ from models import LogisticRegression
 
 L2 = 1.0
 SEPARATION = 2.0  # distance between the means of two classes, in deviations of a feature
-TOLERANCE = {"float32": 1e-6, "float64": 1e-10}  # of CG: norm of the residual over that of zero
+TOLERANCE = {"float32": 1e-6, "float64": 1e-10}  # of CG, relative residual
 
 
 @dataclass(frozen=True)
 class Job:
-    """Sizes of a job, and what it has the shape of."""
+    """The sizes of a job, and the data set that has about these sizes."""
 
     pool: int
     features: int
@@ -30,7 +30,7 @@ class Job:
     like: str
 
     def shrunk(self, factor: int) -> "Job":
-        """The same with 1/``factor`` of the rows, but enough to fit."""
+        """The same job with 1/``factor`` of the rows, but at least 20 for each class."""
         few = {
             part: max(getattr(self, part) // factor, 20 * self.classes)
             for part in ("pool", "labeled", "validation")
@@ -53,13 +53,18 @@ JOBS = {
 
 @dataclass
 class Problem:
-    """What one round is given, all of the job's float type, and what it must come to.
+    """The input of one round, in the job's float type, and its correct result.
 
-    X_pool (n, D); X_labeled (m, D), the rows that H sums over; X_validation (v, D),
-    y_validation (v,) class numbers; theta (U, D), without an intercept: pyDVL, dattri and captum
-    have one penalty for all parameters. reference (n, K) float64, by the dense solution. For the
-    libraries whose stopping rules need them: the norm of the validation gradient, and the steps
-    that plain CG takes to bring its residual below ``tolerance`` of that.
+    X_pool (n, D) : the rows to score.
+    X_labeled (m, D), y_labeled (m,) : the rows that H sums over, and their class numbers.
+    X_validation (v, D), y_validation (v,) : the validation rows and their class numbers.
+    theta (U, D) : the weights, without an intercept, because pyDVL, dattri and captum have one
+        penalty for all parameters.
+    l2 : the penalty. tolerance : the relative residual that CG has to reach.
+    reference (n, K) : the scores in float64, from this engine's dense solution.
+    gradient_norm, cg_steps : the norm of the validation gradient, and how many steps plain CG needs
+        to reach the tolerance. The stopping rules of some libraries need them.
+    confidence : the mean over the pool of the largest probability.
     """
 
     X_pool: torch.Tensor
@@ -80,7 +85,7 @@ class Problem:
         return max(2, len(self.theta))
 
     def tiny(self) -> "Problem":
-        """A few rows and columns of it: they make a library load all that it loads lazily."""
+        """A few rows and columns of the problem, to make a library load what it loads late."""
         rows, columns = slice(64), slice(4)
         return replace(
             self,
@@ -102,7 +107,7 @@ class Problem:
 
 
 def draw(job: Job, float_name: str, seed: int = 0) -> Problem:
-    """Draw a job's data and fit its model, in float64; the reference is this engine's dense one."""
+    """Draw a job's data and fit its model, in float64."""
     rng = np.random.default_rng([seed, job.pool, job.features])
     spread = SEPARATION / np.sqrt(2 * job.features)
     means = spread * rng.standard_normal((job.classes, job.features))
@@ -118,7 +123,7 @@ def draw(job: Job, float_name: str, seed: int = 0) -> Problem:
     X_pool, _ = rows(job.pool)
     model = LogisticRegression(L2).fit(X_labeled.double().numpy(), y_labeled.numpy())
     theta = model.theta_.to(X_pool.dtype)
-    model.theta_ = theta.double()  # rounded, so that all have the same weights to the last bit
+    model.theta_ = theta.double()  # rounded: all contestants have the same weights, bit for bit
     exact = (X_labeled.double(), X_validation.double(), y_validation.numpy(), X_pool.double())
     gradient = influence.gradient(model, *exact[1:3])
     tolerance = TOLERANCE[float_name]
@@ -137,7 +142,8 @@ def draw(job: Job, float_name: str, seed: int = 0) -> Problem:
     )
 
 
-def prepare(job: Job, float_name: str, path: Path) -> dict:
+def prepare(job: Job, float_name: str, path: Path) -> dict[str, float]:
+    """Draw a job and save it at ``path``; what engine.py prints about it."""
     problem = draw(job, float_name)
     problem.save(path)
     return {
@@ -148,7 +154,7 @@ def prepare(job: Job, float_name: str, path: Path) -> dict:
 
 
 def cg_steps(hessian: influence.Hessian, G: torch.Tensor, tolerance: float) -> int:
-    """Steps of plain CG from G itself, where the libraries start, until its residual is small."""
+    """How many steps plain CG needs from G itself, where the libraries start, to the tolerance."""
     R = G - hessian.product(G)
     direction, square, target = R, (R * R).sum(), tolerance * torch.linalg.vector_norm(G)
     steps = 0

@@ -1,4 +1,4 @@
-"""Where conjugate gradients overtake the Cholesky factor: seconds of one solve, by size.
+"""Time one solve with a Hessian by conjugate gradients and by a Cholesky factor, by size.
 
 python benchmarks/solvers.py [--rows 5000] [--classes 2 10]
 """
@@ -16,17 +16,27 @@ from prettytable import PrettyTable
 from sklearn.datasets import make_classification
 
 import influence
-from hessian import DENSE_PARAMETERS, SOFTMAX_DENSE_PARAMETERS
+from common.cli import whole_number
 from models import LogisticRegression
+from numerics.hessian import DENSE_PARAMETERS, SOFTMAX_DENSE_PARAMETERS
 
 REPEATS = 3
 FEATURES = {2: (50, 200, 500, 1_000, 1_500, 2_000), 10: (10, 30, 60, 100, 150, 200, 300)}
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=int, default=5_000, help="rows that H sums over")
-    parser.add_argument("--classes", type=int, nargs="+", default=[2, 10], choices=list(FEATURES))
+    parser.add_argument(
+        "--rows", type=whole_number(100), default=5_000, help="rows that H sums over"
+    )
+    parser.add_argument(
+        "--classes",
+        type=int,
+        nargs="+",
+        default=list(FEATURES),
+        choices=list(FEATURES),
+        help="how many classes",
+    )
     options = parser.parse_args()
     shown = PrettyTable(["classes", "features", "parameters", "Cholesky, ms", "CG, ms", "faster"])
     shown.align = "r"
@@ -39,10 +49,11 @@ def main() -> None:
     print(f"{options.rows:,} rows, float64, {torch.get_num_threads()} threads; auto takes Cholesky")
     print(f"up to {DENSE_PARAMETERS:,} parameters, of a softmax {SOFTMAX_DENSE_PARAMETERS:,}")
     print(shown)
+    return 0
 
 
 def problem(rows: int, features: int, classes: int) -> tuple[influence.Hessian, torch.Tensor]:
-    """H at a fit, and the gradient of as many validation rows."""
+    """H over ``rows`` rows at their fit, and the gradient of as many validation rows."""
     X, y = make_classification(
         2 * rows, features, n_informative=max(5, features // 2), n_classes=classes, random_state=0
     )
@@ -51,10 +62,10 @@ def problem(rows: int, features: int, classes: int) -> tuple[influence.Hessian, 
 
 
 def best(H: influence.Hessian, G: torch.Tensor, solver: str) -> float:
-    """Seconds of the fastest solve that factors anew."""
+    """Seconds of the fastest solve. Each one factors H again."""
     times = []
     for _ in range(REPEATS):
-        H._factored = None
+        H._factored = None  # else only the first solve would factor
         start = perf_counter()
         H.solve(G, solver=solver)
         times.append(perf_counter() - start)
@@ -62,4 +73,4 @@ def best(H: influence.Hessian, G: torch.Tensor, solver: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,10 +11,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from data_utils import SHIPPED, load
-from labeler import SalutaryLabeler
+from data_prep.places import SHIPPED
+from data_utils import load
+from labeling.labeler import SalutaryLabeler
 
-# An array (embeddings are no different): 300 labeled rows, 1,000 for validation, pool, test.
+# An array, of embeddings for example: 300 labeled rows, 1,000 validation rows, pool, test rows.
 data = load("waveform").data
 order = np.random.default_rng(0).permutation(len(data.y))[:5_000]
 X, X_val, X_pool, X_test = np.split(data.X[order], [300, 1_300, 3_500])
@@ -35,7 +36,7 @@ labeler = SalutaryLabeler().fit(X_bank[:300], y_bank[:300], X_bank[300:1300], y_
 left = labeler.label(X_bank[1300:3600], budget=30, abstain=2.0)
 print(f"frame: {len(left.given)} rows labeled, {len(left.for_a_person)} left for a person")
 
-# In a pipeline the last step splits its own validation rows off.
+# In a pipeline, the last step sets some of its labeled rows aside for validation.
 pipeline = make_pipeline(StandardScaler(), SalutaryLabeler(standardise=False)).fit(X, y)
 scaler, labeler = pipeline[:-1], pipeline[-1]
 given = labeler.label(scaler.transform(X_pool), budget=20)

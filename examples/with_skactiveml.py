@@ -1,4 +1,4 @@
-"""salutary_query in a loop of scikit-activeml, whose y holds MISSING_LABEL for the pool."""
+"""salutary_query in a loop of scikit-activeml, whose y holds MISSING_LABEL for pool rows."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from skactiveml.classifier import SklearnClassifier
 from skactiveml.utils import MISSING_LABEL, labeled_indices, unlabeled_indices
 
 from data_utils import load
-from labeler import SalutaryLabeler, salutary_query
+from labeling.labeler import SalutaryLabeler, salutary_query
 
 data = load("waveform").data
 order = np.random.default_rng(0).permutation(len(data.y))[:4_000]
@@ -24,4 +24,4 @@ for _ in range(5):
     print(f"{len(labeled_indices(y))} rows: {classifier.score(X_test, y_test):.3f}")
     pool = unlabeled_indices(y)
     rows, _ = salutary_query(classifier, X[pool], n_instances=20)
-    y[pool[rows]] = truth[pool[rows]]  # the loop buys true labels, as scikit-activeml's loops do
+    y[pool[rows]] = truth[pool[rows]]  # buys the true labels, as such loops do

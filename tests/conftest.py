@@ -1,35 +1,11 @@
-"""Shared by the tests: real data, shipped or in ../shared/data, and a quick look at its parts."""
+"""Fixtures that several tests share."""
 
-import os
-import subprocess
-import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
-from cluster import cluster
 
-from data_utils import load
-from splits import Split, make_split
-
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
-
-
-@cache
-def split_of(name: str, protocol: str = "strict", seed: int = 0) -> Split:
-    """A split of a shipped data set."""
-    table = load(name)
-    return make_split(table, protocol, table.dataset.init, seed)
-
-
-def shell(*arguments, **environment):
-    """Run a script; a variable of the environment that is None is left out."""
-    environment = {k: v for k, v in {**os.environ, **environment}.items() if v is not None}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT, capture_output=True, text=True, env=environment,
-    )  # fmt: skip
+from tests.helpers import SHARED
+from tests.helpers.cluster import cluster
 
 
 @pytest.fixture(scope="session")

@@ -8,30 +8,27 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import ROOT, SHARED, split_of
 
-import cli
-import compare
-import data_utils
-import experiment
-import explore
-import label
-import main_llm
-import strategies
-import studies
-import workbench
-from experiment import Settings, run
-from splits import make_split
-from strategies import STRATEGIES
+from common.cli import parse
+from data_prep.catalogue import DATASETS
+from data_utils import load, make_split
+from experiments.loop import run
+from experiments.options import ComparisonOptions, ExperimentOptions
+from labeling.options import LabelOptions
+from llm.options import LanguageOptions
+from strategies.registry import STRATEGIES
+from studies.bench import Bench
+from studies.options import ExplorationOptions
+from tests.helpers import ROOT, SHARED, main, split_of, strict
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPTIONS = {
-    "main_binary.py": cli.Options,
-    "main_multi.py": cli.Options,
-    "compare.py": compare.Comparison,
-    "explore.py": explore.Exploration,
-    "label.py": label.Labeling,
-    "main_llm.py": main_llm.LanguageOptions,
+    "main_binary.py": ExperimentOptions,
+    "main_multi.py": ExperimentOptions,
+    "compare.py": ComparisonOptions,
+    "explore.py": ExplorationOptions,
+    "label.py": LabelOptions,
+    "main_llm.py": LanguageOptions,
 }
 
 
@@ -60,7 +57,7 @@ def test_the_documents_show_commands_of_every_script():
 
 @pytest.mark.parametrize("words", SCRIPTS, ids=" ".join)
 def test_every_command_is_one_that_its_script_understands(words):
-    cli.parse(words[0], [word for word in words[1:] if word != "..."], OPTIONS[words[0]])
+    parse(words[0], [word for word in words[1:] if word != "..."], OPTIONS[words[0]]())
 
 
 @pytest.mark.parametrize(
@@ -78,7 +75,7 @@ def test_every_command_of_the_main_scripts_runs(words, tmp_path, capsys):
     words = [str(SHARED / "data") if word == "FOLDER" else word for word in words]
     short = f"--seeds 0 --rounds 1 --budget 2 --no-plot --out {tmp_path}".split()
     kind = words[0].removeprefix("main_").removesuffix(".py")
-    assert cli.main(kind, [*words[1:], *short]) == 0, capsys.readouterr().err
+    assert main(kind, [*words[1:], *short]) == 0, capsys.readouterr().err
 
 
 def test_every_other_file_and_make_target_exists():
@@ -101,15 +98,32 @@ def test_every_link_and_picture_is_there(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_test_that_a_document_names_is_there(document):
-    code = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     for name in re.findall(r"`(test_\w+)`", document.read_text()):
         assert f"def {name}(" in code, name
 
 
-def test_the_readme_names_every_module():
-    readme = (ROOT / "README.md").read_text().replace("studies*.py", "studies studies_influence "
-                                                      "studies_pictures")  # fmt: skip
-    assert [p.stem for p in ROOT.glob("*.py") if not re.search(rf"\b{p.stem}\b", readme)] == []
+def test_the_architecture_names_every_file_once():
+    """As ``folder/`` lines and, indented below them, a line for each file."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    (tree,) = [block for block in blocks(ROOT / "docs" / "architecture.md") if "models.py" in block]
+    folder, named = "", []
+    for line in tree.splitlines():
+        if line.strip() and not line.startswith(" "):
+            folder = ""
+        word = line.split()[0] if line.strip() else ""
+        if word.endswith("/") and not line.startswith(" "):
+            folder = word
+        elif word.endswith(".py"):
+            named.append(folder + word)
+    code = ["*.py", "[!t.]*/*.py", "tests/*.py"]
+    files = {path.relative_to(ROOT).as_posix() for part in code for path in ROOT.glob(part)}
+    files -= {name for name in files if name.endswith("__init__.py")}
+    assert sorted(named) == sorted(files), text
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().split()) <= 1_500
 
 
 def test_the_readmes_labeler_runs():
@@ -123,50 +137,39 @@ def test_the_readmes_labeler_runs():
     assert set(given["given"].labels) <= set(split.y)
 
 
-# --- docs/extend.md -----------------------------------------------------------------------------
+# --- docs/extend.md ------------------------------------------------------------------------------
 
 
-def example(start: str) -> str:
-    (code,) = [b for b in blocks(ROOT / "docs/extend.md", "python") if b.startswith(start)]
-    return code
+def example(name: str):
+    """What the example that defines ``name`` makes of it."""
+    (code,) = [b for b in blocks(ROOT / "docs/extend.md", "python") if re.search(name, b)]
+    names: dict = {"__name__": "example"}
+    exec(code, names)
+    return names
 
 
-def test_the_example_of_a_data_set_is_loaded_and_split(tmp_path):
+def test_the_example_of_a_data_set_is_loaded_and_split(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     kinds = np.repeat(["setosa", "versicolor", "virginica"], 50)
     rows = [f"{rng.normal():.3f},{rng.normal():.3f},{kind}" for kind in kinds]
     (tmp_path / "iris.csv").write_text("length,width,kind\n" + "\n".join(rows) + "\n")
-    names = vars(data_utils).copy() | {"File": data_utils.File}
-    try:
-        exec(example("IRIS"), names)
-        table = data_utils.load("iris", tmp_path)
-        split = make_split(table, "strict", 30, 0)
-    finally:
-        data_utils.DATASETS.pop("iris", None)
+    iris = example("IRIS = ")["IRIS"]
+    monkeypatch.setitem(DATASETS, iris.name, iris)
+    split = make_split(load("iris", tmp_path), "strict", 30, 0)
     assert len(split.labeled) == 30
     assert set(split.y) == {"setosa", "versicolor", "virginica"}
 
 
-def test_the_example_of_a_strategy_runs():
-    try:
-        exec(example("@strategy"), vars(strategies).copy())
-        settings = Settings(rounds=3, budget=5, l2=1.0, intercept=True, hessian="labeled")
-        curve, picks = run(split_of("wine"), "unsure", settings, 0)
-    finally:
-        STRATEGIES.pop("unsure", None)
+def test_the_example_of_a_strategy_runs(monkeypatch):
+    monkeypatch.setitem(STRATEGIES, "unsure", example("def unsure")["unsure"])
+    curve, picks = run(split_of("wine"), "unsure", strict(rounds=3, budget=5), 0)
     assert len(picks) == 15
-    assert curve[-1]["labels_bought"] == 0
+    assert curve[-1].labels_bought == 0
 
 
 def test_the_example_of_a_study_makes_its_picture():
-    names = vars(studies).copy() | vars(workbench) | {"run": experiment.run}
-    try:
-        exec(example("@study"), names)
-        table = data_utils.load("breast_cancer")
-        bench = workbench.Bench(table, "strict", (0, 1), 60, rounds=2, budget=3)
-        found = workbench.STUDIES["norms"].make(bench)
-    finally:
-        workbench.STUDIES.pop("norms", None)
+    bench = Bench(load("breast_cancer"), "strict", (0, 1), 60, rounds=2, budget=3)
+    found = example("def norms")["norms"].make(bench)
     assert list(found.table.columns) == ["round", "norm"]
     assert (found.table["norm"] > 1).all()  # influence grows with the norm
     picture = io.BytesIO()

@@ -6,16 +6,15 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, split_of
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression as Reference
 from sklearn.metrics import log_loss
 
 import influence
-from data_utils import load
+from data_utils import load, make_split
 from influence import benefit
 from models import LogisticRegression
-from splits import make_split
+from tests.helpers import ROOT, split_of
 
 CASES = [
     (name, fit_intercept, softmax)
@@ -168,7 +167,7 @@ def test_memory_never_holds_a_gradient_per_row_and_class():
 import resource, numpy as np
 from influence import benefit
 from models import LogisticRegression
-from splits import make_split
+from data_utils import make_split
 rng = np.random.default_rng(0)
 X, y = rng.standard_normal((300_000, 20)), rng.integers(10, size=300_000)
 model = LogisticRegression().fit(X[:1000], y[:1000])
@@ -181,6 +180,27 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert float(done.stdout) < 300
+
+
+@pytest.mark.parametrize("name", ["bank", "wine", "mnist"])
+def test_float32_comes_near_float64(name):
+    """Fit and solution included, only the digits that float32 cannot hold are lost."""
+    split = split_of(name)
+    scores = {}
+    for dtype in ("float32", "float64"):
+        model = LogisticRegression(5.0, True, dtype=dtype)
+        model.fit(split.X[split.labeled], split.y[split.labeled])
+        scores[dtype] = influence.benefit(
+            model,
+            split.X[split.labeled],
+            split.X[split.validation],
+            split.y[split.validation],
+            split.X[split.pool[:200]],
+        )
+        assert scores[dtype].dtype == dtype
+        assert str(model.theta_.dtype) == f"torch.{dtype}"
+    largest = np.abs(scores["float64"]).max()
+    np.testing.assert_allclose(scores["float32"], scores["float64"], atol=1e-3 * largest)
 
 
 # --- the finite step -----------------------------------------------------------------------------
@@ -215,7 +235,7 @@ def best_sixty(split, l2, fit_intercept):
 
 @pytest.mark.parametrize("name", ["bank", "wine", "waveform"])
 def test_finite_step_is_right_for_the_best_rows(name):
-    """l2 = 50, no intercept: the rows that the paper picks, where its own estimate is worst."""
+    """l2 = 50, no intercept: the rows that the paper picks, for which its own estimate is worst."""
     first, finite, real = best_sixty(split_of(name), 50.0, False)
     assert spearmanr(finite, real).statistic > 0.98
     assert abs(np.median(real / finite) - 1) < 0.05
@@ -240,7 +260,7 @@ def test_finite_step_on_the_papers_bank(shared_data):
 
 @pytest.mark.parametrize("name", ["bank", "wine"])
 def test_finite_step_becomes_first_order_for_small_rows(name):
-    """A row shrunk by 1e-4 hardly moves the model: both estimates agree, for every class."""
+    """A row scaled by 1e-4 hardly changes the model: both estimates agree, for every class."""
     split, model = fitted(name, l2=50.0)
     X_hessian, X_validation, y_validation, X_pool = arguments(split)
     given = X_hessian, X_validation, y_validation, 1e-4 * X_pool
@@ -261,7 +281,7 @@ def test_scores_in_chunks_are_the_same(name, step, monkeypatch):
     split, model = fitted(name, fit_intercept=True)
     given = *arguments(split)[:3], split.X[split.pool[:101]]
     whole = benefit(model, *given, step=step)
-    monkeypatch.setattr(influence, "CHUNK_LOGITS", 100)  # 100 rows of bank, 14 of wine, and a rest
+    monkeypatch.setattr(influence, "CHUNK_LOGITS", 100)  # 100 rows of bank, or 14 of wine
     monkeypatch.setattr(influence, "FINITE_ENTRIES", 4_000)
     np.testing.assert_allclose(benefit(model, *given, step=step), whole, rtol=1e-10, atol=1e-12)
 

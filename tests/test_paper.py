@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SHARED
 
-from cli import main
 from data_utils import load
+from tests.helpers import SHARED, main
 
 PUBLISHED = {"pred_infl": "influence", "isal": "p_influence", "salutary": "a_influence"}
 

@@ -1,0 +1,1 @@
+"""What every package may use: errors, the command line, files, the cache, processes."""

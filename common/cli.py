@@ -1,0 +1,186 @@
+"""The command line of every script: options as a dataclass, Ctrl-C and exit codes.
+
+Exit codes: 0, done; 2, a mistake that the user can mend, told in one line; 130, stopped by Ctrl-C.
+Only the standard library is imported here, so that a mistake in the options is told at once.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import field, fields, replace
+from itertools import chain
+from typing import Any
+
+from common.errors import UserError
+from common.escape import terminal
+
+STOPPED = "\nstopped by Ctrl-C; no result was changed"
+
+
+def run_command(
+    prog: str,
+    defaults: Any,
+    action: Callable[[Any, dict[str, Any]], None],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Read the options, run ``action(options, given)`` and return the exit code.
+
+    defaults : an instance of the script's options class. given : the options that the user set, by
+    name.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that lacks ± still gets a table
+    try:
+        action(*parse(prog, argv, defaults))
+        sys.stdout.flush()
+    except UserError as error:
+        print(terminal(f"error: {error}"), file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        _drop_stdout()
+    except OSError as error:  # common/files.py reports its own errors: this one is of printing
+        _drop_stdout()
+        print(f"error: cannot print the table: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        return 130
+    return 0
+
+
+def _drop_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def narrator(quiet: bool) -> Callable[[str], None]:
+    """What prints a script's remarks, or with --quiet keeps silent."""
+    return (lambda text: None) if quiet else (lambda text: print(terminal(text)))
+
+
+@contextmanager
+def interruptible_imports() -> Iterator[None]:
+    """Let Ctrl-C end the program on the spot: some libraries swallow it while they load."""
+
+    def leave(*_) -> None:
+        print(STOPPED, file=sys.stderr, flush=True)
+        os._exit(130)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # otherwise someone chose to ignore Ctrl-C
+        signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+def option(default: Any, text: str, **argument: Any) -> Any:
+    """A field of an options class: its default, its help text, and argparse's other arguments."""
+    return field(default=default, metadata={"help": text, **argument})
+
+
+def same_option(options_class: type, name: str) -> Any:
+    """The option ``name`` of another options class, for a class that shares it."""
+    (item,) = (item for item in fields(options_class) if item.name == name)
+    return field(default=item.default, metadata=item.metadata)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is a UserError."""
+
+    def error(self, message: str):
+        raise UserError(f"{message} ({self.prog} --help lists the options)")
+
+
+def parse(prog: str, argv: Sequence[str] | None, defaults: Any) -> tuple[Any, dict[str, Any]]:
+    """The options, and a dict of those that the user set.
+
+    defaults : an instance of a dataclass whose fields are made by ``option``. Raises UserError for
+    a mistake in ``argv``.
+    """
+    parser = Parser(prog=prog, description=defaults.about, allow_abbrev=False)
+    for item in fields(defaults):
+        argument = dict(item.metadata)
+        flags = argument.pop("flags", ("--" + item.name.replace("_", "-"),))
+        parser.add_argument(*flags, dest=item.name, default=argparse.SUPPRESS, **argument)
+    given = vars(parser.parse_args(argv))
+    if "methods" in given:
+        given["methods"] = tuple(dict.fromkeys(chain(*given["methods"])))
+    return replace(defaults, **given), given
+
+
+# --- converters of option values ------------------------------------------------------------------
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """A converter to whole numbers of ``least`` or more."""
+
+    def convert(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
+        return int(text)
+
+    return convert
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    if not 0 < _number(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return _number(text)
+
+
+def not_negative(text: str) -> float:
+    """A number of 0 or more."""
+    if not 0 <= _number(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return _number(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def seed_list(text: str) -> tuple[int, ...]:
+    """Seeds written as 3, 0-19 or 0,2,5-7: ascending, each once."""
+    seeds: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() if dash else not last)):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a seed, or a range such as 0-19")
+        if dash and int(last) < int(first):
+            raise argparse.ArgumentTypeError(f"the range {part!r} runs backwards")
+        if int(last or first) >= 2**31 or int(last or first) - int(first) >= 10_000:
+            raise argparse.ArgumentTypeError(f"{part!r}: seeds are below 2^31, at most 10,000")
+        seeds.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(seeds))
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Seeds as ``seed_list`` reads them: 0-9, or 0,3,5."""
+    if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"{seeds[0]}-{seeds[-1]}"
+    return ",".join(map(str, seeds))
+
+
+def seeds_words(seeds: Sequence[int]) -> str:
+    """Seeds in a sentence: seed 0, or seeds 0-9."""
+    return f"seed{'s' * (len(seeds) > 1)} {seeds_text(seeds)}"
+
+
+def name_list(text: str) -> tuple[str, ...]:
+    """Names separated by commas."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+    return names

@@ -1,0 +1,167 @@
+"""Tasks on a Dask cluster; docs/scale.md says how to start one.
+
+What all tasks share travels once to each worker. If a worker dies, the scheduler gives its tasks to
+the others.
+"""
+
+import asyncio
+import logging
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from platform import python_version
+from typing import Any
+
+from common.errors import UserError
+from common.program import PROGRAM_HASH, library_versions
+
+PATIENCE = 5  # seconds to wait for an answer, and between two looks whether any worker is left
+AHEAD = 3  # tasks at most in the cluster's hands for each worker: arrays in them take memory
+
+
+def run_on_cluster(function: Callable, shared: Any, tasks: Iterable, address: str) -> Iterator:
+    """``function(shared, task)`` for every task, in order, by the workers of a scheduler.
+
+    Raises UserError if the cluster cannot be used or is lost.
+    """
+    from distributed import KilledWorker
+
+    with _connected(address) as client:
+        try:
+            tasks = iter(tasks)
+            running: deque[tuple[Any, Any]] = deque()  # (task, future), in order
+            held = _share(client, shared)
+            while True:
+                free = max(0, AHEAD * len(client.nthreads()) - len(running))
+                for task in islice(tasks, free):
+                    running.append((task, _submit(client, function, held, task)))
+                if not running:
+                    return
+                try:
+                    result = _wait(client, running[0][1])
+                except CancelledError:  # all that held the shared object died: share it again
+                    held = _share(client, shared)
+                    running = deque((t, _submit(client, function, held, t)) for t, _ in running)
+                    continue
+                running.popleft()
+                yield result
+        except KilledWorker as error:
+            raise UserError(
+                f"--dask {address}: one task ended several workers, maybe for want of memory: "
+                "give them more, or run without --dask"
+            ) from error
+        except (OSError, asyncio.TimeoutError, RuntimeError) as error:
+            if client.status == "running" and not isinstance(error, OSError):
+                raise  # the function's own
+            raise UserError(
+                f"--dask {address}: the scheduler or its workers were lost: start them again and "
+                "repeat the call, runs that were finished are kept"
+            ) from error
+
+
+def _share(client, shared):
+    # In a list: scatter would take a list or a dict apart. No hash: a key must not be used twice.
+    (held,) = client.scatter([shared], broadcast=True, hash=False)
+    return held
+
+
+def _submit(client, function, held, task):
+    with warnings.catch_warnings():  # a chunk of a pool in memory is as large as it is
+        warnings.filterwarnings("ignore", message="Sending large graph")
+        return client.submit(_run, PROGRAM_HASH, function, held, task, pure=False)
+
+
+def _run(program: str, function: Callable, shared, task):
+    """On a worker, which may have joined after the others were checked."""
+    if program != PROGRAM_HASH:
+        raise UserError("a worker runs another version of this program: restart it from this one")
+    return function(shared, task)
+
+
+def _wait(client, future):
+    """The future's result; ConnectionError if no worker is left that could give it."""
+    while True:
+        try:
+            return future.result(timeout=PATIENCE)
+        except (TimeoutError, asyncio.TimeoutError):
+            if future.done():
+                raise  # the function's own
+            if not client.nthreads():
+                raise ConnectionError("no worker is left") from None
+
+
+@contextmanager
+def _connected(address: str):
+    """A client of a cluster whose workers run this program with these packages, a task each."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UserError("--dask needs distributed: pip install -r requirements.txt") from error
+    try:
+        with ThreadPoolExecutor(1) as thread:  # in a notebook this one has a running event loop
+            known = thread.submit(asyncio.run, _identity(address)).result()
+        if known["type"] != "Scheduler":
+            raise UserError(f"--dask {address} is a {known['type']}: give the scheduler's address")
+    except (OSError, ValueError, TypeError, asyncio.TimeoutError) as error:
+        if isinstance(error, UserError):
+            raise
+        reason = " ".join(str(error).split()) or "no answer"
+        raise UserError(
+            f"--dask {address}: no Dask scheduler answers there ({reason}): "
+            "see docs/scale.md for how to start one"
+        ) from error
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters becomes a UserError
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="distributed")  # of versions
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    with client:
+        _check_workers(client, address)
+        yield client
+
+
+async def _identity(address: str) -> dict:
+    # Not by a Client: one that finds no scheduler waits long, and complains when it is deleted.
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    arguments = Security().get_connection_args("client")
+    async with rpc(address, timeout=PATIENCE, connection_args=arguments) as scheduler:
+        return await asyncio.wait_for(scheduler.identity(), PATIENCE)
+
+
+def _check_workers(client, address: str) -> None:
+    """Raise UserError unless every worker would give the results of this process."""
+    threads = client.nthreads()
+    if not threads:
+        raise UserError(f"--dask {address} has no workers: see docs/scale.md for how to start them")
+    for worker, count in threads.items():
+        if count > 1:  # torch's number of threads, which decides its rounding, is one per process
+            raise UserError(
+                f"--dask {address}: worker {worker} runs {count} tasks at once in one process: "
+                f"start workers with --nthreads 1, and --nworkers {count} for {count} of them"
+            )
+    own = _describe()
+    for worker, found in client.run(_describe, on_error="return").items():
+        if isinstance(found, Exception):
+            raise UserError(
+                f"--dask {address}: worker {worker} cannot run this program ({found}): start it "
+                "with PYTHONPATH set to a copy of this folder"
+            )
+        for name, value in own.items():
+            if found[name] != value:
+                told = "another text" if name == "program" else f"{found[name]}, not {value}"
+                raise UserError(
+                    f"--dask {address}: worker {worker} has another {name} than this process "
+                    f"({told}): give it the same and restart it"
+                )
+
+
+def _describe() -> dict[str, str]:
+    """What a result depends on beside its task; builds of one version, +cpu or +cu130, pass."""
+    minor = ".".join(python_version().split(".")[:2])
+    libraries = {name: text.split("+")[0] for name, text in library_versions().items()}
+    return {"program": PROGRAM_HASH, "Python": minor} | libraries

@@ -1,0 +1,45 @@
+"""Text from outside, made safe for each language that the project writes: one function for each.
+
+Names of files, columns and classes come from users. None of them may end a table's row, start a
+formula or a link, or move a terminal's cursor.
+"""
+
+import html as _html
+
+_MARKDOWN = {ord(sign): f"\\{sign}" for sign in "\\`*_[]|"} | {
+    ord("&"): "&amp;",
+    ord("<"): "&lt;",
+    ord(">"): "&gt;",
+}
+_LATEX = {ord(sign): f"\\{sign}" for sign in "&%$#_{}"} | {
+    ord("\\"): r"\textbackslash{}",
+    ord("~"): r"\textasciitilde{}",
+    ord("^"): r"\textasciicircum{}",
+}
+
+
+def markdown(text: str) -> str:
+    """``text`` as one line of plain words in Markdown, in a table's cell or outside of one."""
+    return " ".join(text.split()).translate(_MARKDOWN)
+
+
+def html(text: str) -> str:
+    """``text`` as text or as an attribute's value in HTML."""
+    return _html.escape(text, quote=True)
+
+
+def latex(text: str) -> str:
+    """``text`` as plain text in LaTeX."""
+    return text.translate(_LATEX)
+
+
+def mathtext(text: str) -> str:
+    """``text`` in a matplotlib figure, without a formula between two dollar signs."""
+    return text.replace("$", r"\$")
+
+
+def terminal(text: str) -> str:
+    """``text`` on a terminal: control characters other than line breaks are spelled out."""
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text
+    )

@@ -1,0 +1,137 @@
+"""The columns of a user's own table: which are numbers, which are categories, which are classes."""
+
+import numpy as np
+import pandas as pd
+
+from common.errors import UserError
+
+MOST_TEXTS = 100  # a text column with more different values names things, it does not sort them
+MOST_CLASSES = 100
+# What pandas reads as missing, and the question mark of UCI's files.
+MISSING = frozenset(
+    ["", "?", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
+    + ["1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
+)
+
+
+def texts(cells: pd.Series) -> pd.Series:
+    """The cells as text, None if they are missing."""
+    missing = cells.isna()
+    shown = cells.astype(object).where(~missing, "").map(str)
+    return shown.mask(missing | shown.str.strip().isin(MISSING), None)
+
+
+def is_missing(cells: pd.Series) -> pd.Series:
+    """Whether each cell is missing: bool, of the length of ``cells``."""
+    return cells.isna() if _is_numeric(cells) else texts(cells).isna()
+
+
+def as_numbers(cells: pd.Series) -> pd.Series:
+    """The cells as float64, NaN if they are missing or no numbers."""
+    if not _is_numeric(cells):
+        cells = texts(cells)
+    return pd.to_numeric(cells, errors="coerce").astype("Float64").astype(np.float64)
+
+
+def _is_numeric(cells: pd.Series) -> bool:
+    bools = pd.api.types.is_bool_dtype(cells)  # text of two values, which makes the same column
+    return pd.api.types.is_numeric_dtype(cells) and not bools
+
+
+class Columns:
+    """How each column of a table becomes features: decided once, by the frame of ``fit``.
+
+    - A column whose every cell reads as a number becomes one feature; a missing cell becomes NaN.
+    - Any other column becomes an indicator for each of its sorted texts; one indicator for two.
+    - A column that is constant, or that has over MOST_TEXTS different texts, is left out.
+
+    Attributes
+    ----------
+    texts : for each column in use, the texts that have an indicator; None for numbers.
+    missing : for each column of numbers, how many cells are missing.
+    notes : what a reader should know.
+    """
+
+    def fit(self, frame: pd.DataFrame, source: str = "the table") -> "Columns":
+        """Decide for every column of ``frame``; ``source`` names the frame in errors.
+
+        Raises UserError if a number is infinite or no column is left.
+        """
+        self.texts: dict[str, list[str] | None] = {}
+        self.missing: dict[str, int] = {}
+        self.notes: list[str] = []
+        for name in frame:
+            self._fit_column(frame[name], source)
+        if not self.texts:
+            raise UserError(f"{source} has no column to learn from beside the target")
+        return self
+
+    def _fit_column(self, cells: pd.Series, source: str) -> None:
+        name, missing, numbers = cells.name, is_missing(cells), as_numbers(cells)
+        infinite = np.isinf(numbers)
+        values = texts(cells)[~missing]
+        if missing.all() or values.nunique() < 2:
+            self.notes.append(f"column {name!r} is left out: it is constant")
+        elif (numbers.isna() == missing).all():
+            if infinite.any():
+                row = infinite.index[infinite.to_numpy().argmax()]
+                raise UserError(f"{source}, row {row}, column {name!r} holds an infinite number")
+            if numbers.nunique() < 2:  # 1 and 1.0
+                self.notes.append(f"column {name!r} is left out: it is constant")
+                return
+            self.texts[name] = None
+            self.missing[name] = int(missing.sum())
+            if missing.any():
+                self.notes.append(
+                    f"column {name!r}: {missing.sum():,} missing numbers become the median of the "
+                    "labeled set and the pool"
+                )
+        elif values.nunique() > MOST_TEXTS:
+            odd = ""
+            if numbers.notna().mean() > 0.5:  # a column of numbers, but for some cells
+                odd = f", such as {values[numbers[~missing].isna()].iloc[0][:30]!r} among numbers"
+            self.notes.append(
+                f"column {name!r} is left out: {values.nunique():,} different texts{odd}"
+            )
+        else:
+            every = sorted({*values, *(["(missing)"] if missing.any() else [])})
+            self.texts[name] = every[1:] if len(every) == 2 else every
+
+    def transform(self, frame: pd.DataFrame) -> np.ndarray:
+        """Features (n, D); a text that was not there at ``fit`` is none of the indicated ones."""
+        made = []
+        for name, values in self.texts.items():
+            if values is None:
+                made.append(as_numbers(frame[name]))
+            else:
+                cells = texts(frame[name]).fillna("(missing)")
+                made += [cells == value for value in values]
+        return np.column_stack(made).astype(np.float64)
+
+    @property
+    def names(self) -> list[str]:
+        """The column that each feature comes from, (D,)."""
+        return [name for name, values in self.texts.items() for _ in values or [name]]
+
+    @property
+    def numbers(self) -> list[str]:
+        """The columns of numbers."""
+        return [name for name, values in self.texts.items() if values is None]
+
+
+def classes_of(cells: pd.Series) -> np.ndarray:
+    """The classes that a column without missing cells holds: integers, or else text, (n,).
+
+    Raises UserError if it holds fractions, or more or fewer values than classes would have.
+    """
+    numbers = as_numbers(cells)
+    if numbers.notna().all() and (numbers % 1 != 0).any():  # the remainder of inf is NaN
+        raise UserError(f"--target {cells.name!r} holds fractions: salutary labels are classes")
+    whole = numbers.notna().all() and (numbers.abs() < 2**53).all()
+    classes = numbers.astype(np.int64) if whole else texts(cells)
+    count = classes.nunique()
+    if not 2 <= count <= MOST_CLASSES:
+        raise UserError(
+            f"--target {cells.name!r} has {count:,} values: 2 to {MOST_CLASSES} are classes"
+        )
+    return classes.to_numpy() if whole else classes.to_numpy(dtype=str)

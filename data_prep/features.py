@@ -1,0 +1,135 @@
+"""From the frame of a known data set to a matrix of numbers and a vector of labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+
+from common.errors import UserError, check_known
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Features (n, D), labels (n,) and source row numbers (n,), and what happened to the rest.
+
+    X may hold NaN, in a user's own table: ``make_split`` puts the training median there.
+    dropped : how many rows were left out, and why; notes : what else a reader should know.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    rows: np.ndarray
+    dropped: tuple[tuple[int, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def numbers_only(target: str, scale: float = 1.0, drop: Sequence[str] = (), labels=int):
+    """A prepare function: every column is a number, ``target`` is the label."""
+
+    def prepare(frame: pd.DataFrame) -> Prepared:
+        y = frame[target].to_numpy()
+        if labels is int and (y % 1).any():
+            raise UserError(f"the label {target!r} should be a whole number, not {y[y % 1 > 0][0]}")
+        X = np.array(frame.drop(columns=[target, *drop]), dtype=np.float64)
+        if scale != 1.0:
+            X /= scale  # in place: CIFAR-10 is 1.5 GB
+        return Prepared(X, y.astype(labels), np.arange(len(frame)))
+
+    return prepare
+
+
+def one_hot(frame: pd.DataFrame) -> np.ndarray:
+    """Numbers as they are, text as indicators of its sorted values (one column for two values)."""
+    columns = []
+    for name in frame:
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            columns.append(frame[name])
+        else:
+            values = sorted(frame[name].unique())
+            indicated = values[1:] if len(values) == 2 else values
+            columns += [frame[name] == value for value in indicated]
+    return np.column_stack(columns).astype(np.float64)
+
+
+def prepare_bank_small(frame: pd.DataFrame) -> Prepared:
+    """UCI bank.csv: ``unknown`` stays a value of its own, it is in four rows of five."""
+    y = _yes_no(frame["y"])
+    return Prepared(one_hot(frame.drop(columns="y")), y, np.arange(len(frame)))
+
+
+# Text columns of bank-additional-full.csv in the paper's order. The values before the bar become
+# indicator columns; those after it are the others that occur.
+BANK_VALUES = {
+    "job": "housemaid services admin. technician blue-collar unemployed retired entrepreneur "
+    "management student self-employed |",
+    "marital": "married | single divorced",
+    "education": "basic.4y high.school basic.6y professional.course basic.9y university.degree "
+    "illiterate |",
+    "default": "yes | no",
+    "housing": "yes | no",
+    "loan": "yes | no",
+    "contact": "cellular | telephone",
+    "month": "may jun jul aug oct nov dec mar apr sep |",
+    "day_of_week": "mon tue wed thu fri |",
+    "poutcome": "nonexistent failure success |",
+}
+
+
+BANK_NUMBERS = (
+    "duration campaign pdays previous emp.var.rate cons.price.idx cons.conf.idx euribor3m "
+    "nr.employed"
+).split()
+
+
+def prepare_bank_full(frame: pd.DataFrame) -> Prepared:
+    """The paper's 30,488 rows × 51 columns of bank-additional-full.csv."""
+    unknown = (frame[list(BANK_VALUES)] == "unknown").any(axis=1)
+    kept = frame[~unknown]
+    columns = [kept[name].to_numpy() for name in BANK_NUMBERS]
+    for name, values in BANK_VALUES.items():
+        indicators, others = (part.split() for part in values.split("|"))
+        _only(kept[name], {*indicators, *others})
+        columns += [kept[name] == value for value in indicators]
+    columns.append(kept["age"] <= 36)
+    X = np.column_stack(columns).astype(np.float64)
+    dropped = ((int(unknown.sum()), 'a text column says "unknown"'),)
+    return Prepared(X, _yes_no(kept["y"]), kept.index.to_numpy(), dropped)
+
+
+def _yes_no(column: pd.Series) -> np.ndarray:
+    _only(column, {"yes", "no"})
+    return (column == "yes").to_numpy(np.int64)
+
+
+def _only(column: pd.Series, known: set[str]) -> None:
+    strange = column[~column.isin(known)]
+    if len(strange):
+        raise UserError(
+            f"bank, row {strange.index[0]}, column {column.name!r}: {strange.iloc[0]!r} is none of "
+            + ", ".join(sorted(known))
+        )
+
+
+def prepare_celeba(frame: pd.DataFrame, target: str) -> Prepared:
+    """One attribute, 0 or 1, from the 39 others."""
+    attributes = frame.drop(columns="image_id", errors="ignore")
+    check_known("--target", target, list(attributes))
+    X = attributes.drop(columns=target).to_numpy() > 0
+    y = (attributes[target] > 0).to_numpy(np.int64)
+    return Prepared(X.astype(np.float64), y, np.arange(len(frame)), (), (f"target: {target}",))
+
+
+def principal_components(X: np.ndarray, fit_on: np.ndarray, components: int) -> np.ndarray:
+    """The first principal components of X (n, D), from the rows ``fit_on``: (n, components).
+
+    Raises UserError if there are fewer.
+    """
+    most = min(len(fit_on), X.shape[1])
+    if components > most:
+        raise UserError(
+            f"--features pca:{components}: at most {most} components are to be had here"
+        )
+    # of the exact solvers the one whose cost does not grow with the rows but once
+    return PCA(components, svd_solver="covariance_eigh").fit(X[fit_on]).transform(X)

@@ -1,0 +1,83 @@
+"""The rules that deal rows to the four parts of an experiment, published or drawn from a seed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+RARE = 10  # a class with fewer rows cannot be drawn in proportion into four parts
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Positions of the rows of each part, and of those that the scaler is fitted on (or None)."""
+
+    labeled: np.ndarray
+    pool: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    scale: np.ndarray | None
+
+
+def standard_parts(y, init: int, state: int, *, rare_state: int, standardise=True) -> Parts:
+    """Test 20 %, validation 25 % of the rest, ``init`` labeled rows of what is left, stratified.
+
+    Classes of fewer than RARE rows are dealt by hand after a shuffle: one row each to labeled,
+    validation and test, the others to the pool (so the paper deals class 9 of wine).
+    """
+    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    common = np.flatnonzero(counts[codes] >= RARE)
+    rest, test = train_test_split(common, test_size=0.2, random_state=state, stratify=y[common])
+    rest, validation = train_test_split(rest, test_size=0.25, random_state=state, stratify=y[rest])
+    parts = [*_labeled_off(rest, y, init, state), validation, test]
+    shuffler = np.random.RandomState(rare_state)  # the published notebook's generator
+    for code in np.flatnonzero(counts < RARE):
+        dealt = np.flatnonzero(codes == code)
+        if len(dealt) < 3:
+            raise ValueError(f"class {classes[code]} has {len(dealt)} rows, it needs at least 3")
+        shuffler.shuffle(dealt)
+        hands = np.split(dealt, [len(dealt) - 3, len(dealt) - 2, len(dealt) - 1])
+        parts = [np.append(part, hand) for part, hand in zip(parts, hands, strict=True)]
+    pool, labeled, validation, test = parts
+    scale = np.concatenate([labeled, pool]) if standardise else None
+    return Parts(labeled, pool, validation, test, scale)
+
+
+def bank_parts(y, init: int, seed: int) -> Parts:
+    """The paper's Bank notebook: five draws, the last of which mixes validation and pool again."""
+    train, rest = train_test_split(np.arange(len(y)), test_size=0.4, random_state=42 + seed)
+    scale = train[: len(train) - round(0.25 * len(train))]
+    test, validation = train_test_split(rest, test_size=0.5, random_state=42_000 + seed)
+    pool, labeled = _labeled_off(train, y, init, 1 + seed)
+    both = np.concatenate([validation, pool])
+    pool, validation = train_test_split(
+        both,
+        train_size=len(both) - len(validation),
+        test_size=len(validation),
+        random_state=2026 + seed,
+        stratify=y[both],
+    )
+    return Parts(labeled, pool, validation, test, scale)
+
+
+def wine_parts(y, init: int, seed: int) -> Parts:
+    """The paper's Wine notebook: features as they are."""
+    return standard_parts(y, init, 1 + seed, rare_state=seed, standardise=False)
+
+
+def other_parts(y, init: int, seed: int) -> Parts:
+    """No split is published: drawn as the Wine notebook's, standardised as the Bank notebook's."""
+    return standard_parts(y, init, 1 + seed, rare_state=seed)
+
+
+def _labeled_off(rows, y, init: int, state: int) -> list[np.ndarray]:
+    """``rows`` as pool and labeled, the latter ``init`` rows drawn in proportion to the classes."""
+    classes = len(np.unique(y[rows]))
+    if not classes <= init <= len(rows) - classes:
+        raise ValueError(
+            f"{len(rows):,} rows are left for the labeled set and the pool, and each must hold "
+            f"{classes} or more"
+        )
+    return train_test_split(
+        rows, train_size=len(rows) - init, test_size=init, random_state=state, stratify=y[rows]
+    )

@@ -1,0 +1,1 @@
+"""The paper's experiment: options, the loop of rounds, results, statistics, tables and plots."""

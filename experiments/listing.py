@@ -1,0 +1,29 @@
+"""What --list prints: the data sets and the strategies, a line each."""
+
+from common.kinds import LabelSource
+from data_prep.catalogue import DATASETS, SCRIPTS
+from data_prep.places import state
+from strategies.base import Reference
+from strategies.registry import methods
+
+LABELS = {LabelSource.TRUE: "true labels, bought", LabelSource.OWN: "no label bought"}
+
+
+def data_sets_and_strategies() -> str:
+    """The data sets, where each is, and the strategies."""
+    lines = ["data sets"]
+    for dataset in DATASETS.values():
+        lines.append(
+            f"  {dataset.name:14} {SCRIPTS[dataset.task]:15} {state(dataset):37} "
+            f"{dataset.title}, {dataset.classes} classes ({dataset.source})"
+        )
+    return "\n".join([*lines, *strategy_lines()])
+
+
+def strategy_lines() -> list[str]:
+    """The strategies and references, with whose labels their picks get."""
+    lines = ["strategies"]
+    for name, method in methods().items():
+        labels = "reference" if isinstance(method, Reference) else LABELS[method.labels]
+        lines.append(f"  {name:23} {method.title:16} {labels:20} {method.summary}")
+    return lines

@@ -1,0 +1,283 @@
+"""The loop that all strategies share: pick → label → fit → record (paper, section 4).
+
+This is the only place that holds the labels of the pool. A strategy gets a ``Query`` without them.
+It either buys the labels of its picks here, where each is counted, or gives its own. A reference
+picks nothing: its curve is flat from round 1 on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import influence
+from common.errors import UserError
+from common.kinds import LabelSource
+from data_utils import Split
+from experiments.audit import audit
+from experiments.settings import LoopSettings
+from models import MLP, LogisticRegression
+from numerics.linear import as_tensor
+from strategies.base import Generator, Memory, Picks, Query, Reference, Strategy
+from strategies.registry import REFERENCES, STRATEGIES
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round of one method on one seed: a row of curves.csv, in its order of columns.
+
+    Accuracies are fractions, ``validation_loss`` is per row. ``labels_…`` count the human labels
+    behind the round's model. ``wrong_share`` and ``pick_norm``: see audit.py. ``gap`` is validation
+    less test accuracy. ``condition`` is the condition number of the influence's Hessian, NaN if no
+    solver told it.
+    """
+
+    method: str
+    seed: int
+    round: int
+    test_accuracy: float
+    validation_accuracy: float
+    validation_loss: float
+    labels_bought: int
+    seconds: float
+    labels_initial: int
+    labels_validation: int
+    wrong_share: float
+    pick_norm: float
+    gap: float
+    condition: float
+
+
+@dataclass(frozen=True)
+class PickRecord:
+    """One picked row: a row of picks.csv, in its order of columns.
+
+    row : its number in the source file. label : as given. norm : of its features.
+    """
+
+    method: str
+    seed: int
+    round: int
+    row: int
+    label: Any
+    true_label: Any
+    score: float
+    norm: float
+
+
+class RunRecords(NamedTuple):
+    """What one method did on one split: a record per round, and a record per pick."""
+
+    curve: list[RoundRecord]
+    picks: list[PickRecord]
+
+
+@dataclass(frozen=True)
+class Features:
+    """A split's features on the device, brought there once for all methods.
+
+    X (n, D) : every row. pool, validation, test : the rows of these parts. norms (n,) : of X.
+    """
+
+    X: torch.Tensor
+    pool: torch.Tensor
+    validation: torch.Tensor
+    test: torch.Tensor
+    norms: np.ndarray
+
+    @classmethod
+    def of(cls, split: Split, settings: LoopSettings) -> "Features":
+        X = as_tensor(split.X, settings.device, settings.torch_dtype)
+        norms = np.sqrt(np.einsum("nd,nd->n", split.X, split.X))
+        return cls(X, X[split.pool], X[split.validation], X[split.test], norms)
+
+
+def run(
+    split: Split,
+    method: str,
+    settings: LoopSettings,
+    seed: int,
+    on_round: Callable[[], object] = lambda: None,
+    features: Features | None = None,
+) -> RunRecords:
+    """One method on one split: rounds + 1 records, and a record per pick.
+
+    on_round : called after every round. features : ``Features.of(split, settings)``, if it is made
+    already.
+    Raises UserError if the pool is smaller than rounds × budget.
+    """
+    check_pool(split, settings)
+    state = _Run(split, method, settings, seed, features or Features.of(split, settings))
+    if method in REFERENCES:
+        state.train_on(REFERENCES[method], on_round)
+        return RunRecords(state.curve, [])
+    strategy = STRATEGIES[method]
+    rng = generator(strategy, settings, seed)
+    for round_number in range(settings.rounds + 1):
+        start = perf_counter()
+        if round_number > 0:
+            query = state.query(rng)
+            picks = strategy(query)
+            check_picks(picks, strategy, query)
+            state.label(picks, round_number)
+        state.fit()
+        state.record(round_number, perf_counter() - start, strategy)
+        on_round()
+    return RunRecords(state.curve, state.picks)
+
+
+@dataclass
+class _Run:
+    """The state of a run: the labeled set, what is left of the pool, and the records so far.
+
+    labeled : positions in the split of the rows to train on. labels : theirs, true at first, then
+    as given. left : ascending positions in the pool of the rows that can still be picked.
+    """
+
+    split: Split
+    method: str
+    settings: LoopSettings
+    seed: int
+    features: Features
+    bought: int = 0
+    memory: Memory = field(default_factory=Memory)
+    curve: list[RoundRecord] = field(default_factory=list)
+    picks: list[PickRecord] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.labeled = self.split.labeled
+        self.labels = self.split.y[self.labeled]
+        self.left = np.arange(len(self.split.pool))
+        self.model = self.settings.classifier(self.seed)
+
+    def query(self, rng: Generator) -> Query:
+        """The next round, as a strategy sees it: for a network, the inputs of its last layer."""
+        embed = self.model.embed_tensor
+        return Query(
+            model=self.model.head_,
+            X_labeled=embed(self.features.X[self.labeled]),
+            y_labeled=self.labels,
+            initial=len(self.split.labeled),
+            pool=embed(self.features.pool),
+            left=self.left,
+            X_validation=embed(self.features.validation),
+            y_validation=self.split.y[self.split.validation],
+            budget=self.settings.budget,
+            rng=rng,
+            settings=self.settings.influence,
+            memory=self.memory,
+        )
+
+    def label(self, picks: Picks, round_number: int) -> None:
+        """Move the picks from the pool to the labeled set; buy their labels if none are given."""
+        positions = to_numpy(picks.rows)
+        rows = self.split.pool[self.left[positions]]
+        given = picks.labels
+        if given is None:
+            given, self.bought = self.split.y[rows], self.bought + len(rows)
+        self.labeled = np.append(self.labeled, rows)
+        self.labels = np.append(self.labels, given)
+        self.left = np.delete(self.left, positions)
+        for row, label, score in zip(rows, given, to_numpy(picks.scores), strict=True):
+            self.picks.append(
+                PickRecord(
+                    method=self.method,
+                    seed=self.seed,
+                    round=round_number,
+                    row=self.split.rows[row],
+                    label=label,
+                    true_label=self.split.y[row],
+                    score=score,
+                    norm=self.features.norms[row],
+                )
+            )
+
+    def fit(self) -> None:
+        self.model.fit_tensors(self.features.X[self.labeled], self.labels)
+
+    def record(self, round_number: int, seconds: float, method: Strategy | Reference) -> None:
+        """Measure the model, and add a record to the curve."""
+        own = isinstance(method, Strategy) and method.labels == LabelSource.OWN
+        mean_norm = self.features.norms[self.split.pool].mean()
+        wrong_share, pick_norm = audit(self.picks, round_number, own, mean_norm)
+        reads_validation = method.reads_validation and round_number > 0
+        on_test, on_validation, loss = measure(self.model, self.split, self.features)
+        self.curve.append(
+            RoundRecord(
+                method=self.method,
+                seed=self.seed,
+                round=round_number,
+                test_accuracy=on_test,
+                validation_accuracy=on_validation,
+                validation_loss=loss,
+                labels_bought=self.bought,
+                seconds=seconds,
+                labels_initial=len(self.split.labeled),
+                labels_validation=len(self.split.validation) if reads_validation else 0,
+                wrong_share=wrong_share,
+                pick_norm=pick_norm,
+                gap=on_validation - on_test,
+                condition=self.memory.condition,
+            )
+        )
+        self.memory.condition = float("nan")
+
+    def train_on(self, reference: Reference, on_round: Callable[[], object]) -> None:
+        """Fit in round 0 as every method does, in round 1 on the reference's rows, then no more."""
+        for round_number in range(min(self.settings.rounds, 1) + 1):
+            start = perf_counter()
+            if round_number > 0:
+                self.labeled = reference.rows(self.split)
+                self.labels = self.split.y[self.labeled]
+                self.bought = int(np.isin(self.labeled, self.split.pool).sum())
+            self.fit()
+            self.record(round_number, perf_counter() - start, reference)
+            on_round()
+        for round_number in range(len(self.curve), self.settings.rounds + 1):
+            self.curve.append(replace(self.curve[-1], round=round_number, seconds=0.0))
+            on_round()
+
+
+def to_numpy(values: torch.Tensor | np.ndarray) -> np.ndarray:
+    return values.cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def measure(
+    model: LogisticRegression | MLP, split: Split, features: Features
+) -> tuple[float, float, float]:
+    """Test accuracy, validation accuracy, and validation loss per row."""
+    y_validation, y_test = split.y[split.validation], split.y[split.test]
+    head, X_validation = model.head_, model.embed_tensor(features.validation)
+    on_test = (model.predict_tensor(features.test) == y_test).mean()
+    on_validation = (head.predict_tensor(X_validation) == y_validation).mean()
+    loss = influence.loss(head, X_validation, y_validation)
+    return float(on_test), float(on_validation), loss / len(y_validation)
+
+
+def generator(strategy: Strategy, settings: LoopSettings, seed: int) -> Generator:
+    """The run's own source of randomness, the same whichever other methods run beside it."""
+    if settings.legacy_generator:
+        return np.random.RandomState(strategy.legacy_seed + seed)
+    return np.random.default_rng(seed)
+
+
+def check_pool(split: Split, settings: LoopSettings) -> None:
+    """Raise UserError if the pool is too small for these settings."""
+    wanted = settings.rounds * settings.budget
+    if wanted > len(split.pool):
+        raise UserError(
+            f"--rounds {settings.rounds} × --budget {settings.budget} picks {wanted:,} rows, "
+            f"the pool has {len(split.pool):,}: give a smaller --budget, --rounds or --init"
+        )
+
+
+def check_picks(picks: Picks, strategy: Strategy, query: Query) -> None:
+    """Hold a strategy to its contract; a breach is an error of the program, not of the user."""
+    rows = to_numpy(picks.rows)
+    if len(np.unique(rows)) != query.budget or not ((rows >= 0) & (rows < len(query.left))).all():
+        raise AssertionError(f"{strategy.name} must pick {query.budget} different pool rows")
+    if (picks.labels is None) != (strategy.labels == LabelSource.TRUE):
+        raise AssertionError(f"{strategy.name} is registered with labels={str(strategy.labels)!r}")

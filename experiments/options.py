@@ -1,0 +1,168 @@
+"""The options of main_binary.py, main_multi.py and compare.py. Standard library only."""
+
+import argparse
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from common.cli import (
+    name_list,
+    not_negative,
+    option,
+    positive,
+    same_option,
+    seed_list,
+    whole_number,
+)
+from common.kinds import HessianRows, ModelKind, Protocol, Source
+from data_prep.feature_choice import FeatureChoice, feature_choice
+
+
+@dataclass(frozen=True)
+class ExperimentOptions:
+    """The options of main_binary.py and main_multi.py. None: the protocol or data set decides."""
+
+    about: ClassVar[str] = (
+        "Salutary labeling beside active learning with true labels, round by round."
+    )
+
+    dataset: str = option(
+        "",
+        "data set, see --list, or your own .csv, .tsv or .parquet (default: bank, or wine)",
+    )
+    diabetes: str = option(
+        "n", "y: the diabetes data set in place of --dataset", choices=("y", "n")
+    )
+    methods: tuple[str, ...] = option(
+        (),
+        "strategies, separated by commas or spaces, or all (default: the paper's seven)",
+        type=name_list,
+        action="extend",
+        nargs="+",
+    )
+    rounds: int = option(10, "rounds of queries (default: 10)", type=whole_number(1))
+    budget: int = option(10, "samples picked in each round (default: 10)", type=whole_number(1))
+    init: int | None = option(
+        None,
+        "labeled rows at the start (default: the data set's, mostly 300)",
+        type=whole_number(2),
+    )
+    seeds: tuple[int, ...] = option(
+        (0,),
+        "one seed, or several: 0-19 or 0,3,5 (default: 0)",
+        type=seed_list,
+        flags=("--seed", "--seeds"),
+    )
+    jobs: int = option(1, "processes, for several seeds (default: 1)", type=whole_number(1))
+    dask: str | None = option(
+        None,
+        "scheduler of a Dask cluster that does the runs, such as tcp://10.0.0.1:8786 "
+        "(docs/scale.md)",
+        metavar="ADDRESS",
+    )
+    protocol: str = option(
+        "paper",
+        "paper: l2 50, no intercept, Hessian over the pool, published splits; strict: "
+        "standardised features, l2 1, intercept, Hessian over the labeled set, seeded splits "
+        "(default: paper)",
+        choices=tuple(Protocol),
+    )
+    model: str = option(
+        "logistic",
+        "logistic regression, or mlp: a network whose last layer picks, by its influence or its "
+        "probabilities (default: logistic)",
+        choices=tuple(ModelKind),
+    )
+    hessian: str | None = option(
+        None,
+        "rows that the influence's Hessian sums over (default: the protocol's)",
+        choices=tuple(HessianRows),
+    )
+    l2: float | None = option(
+        None, "penalty beside the sum of losses (default: the protocol's)", type=positive
+    )
+    intercept: bool | None = option(
+        None,
+        "an unpenalised intercept (default: the protocol's)",
+        action=argparse.BooleanOptionalAction,
+    )
+    fit: str | None = option(
+        None,
+        "newton: exact; lbfgs: stopped early, as the paper's Bank curves were (its default there)",
+        choices=("newton", "lbfgs"),
+    )
+    solver: str = option(
+        "auto",
+        "of the influence: cholesky, a dense factor; cg, conjugate gradients (default: by size)",
+        choices=("auto", "cholesky", "cg"),
+    )
+    damping: float = option(
+        0.0, "added to the diagonal of the influence's Hessian (default: 0)", type=not_negative
+    )
+    features: FeatureChoice | None = option(
+        None,
+        "pca:N, the first N principal components of labeled + pool; or efficientnet, a pretrained "
+        "image encoder (default: the columns as they are)",
+        type=feature_choice,
+    )
+    target: str | None = option(
+        None, "column of your own table that holds the classes; attribute of celeba"
+    )
+    source: str = option(
+        "auto",
+        "where data comes from: auto is --data-dir, datasets/, the cache, the network in turn",
+        choices=tuple(Source),
+    )
+    device: str = option(
+        "auto", "where to compute (default: auto)", choices=("auto", "cpu", "cuda")
+    )
+    dtype: str = option(
+        "float64", "numbers of the arithmetic (default: float64)", choices=("float64", "float32")
+    )
+    data_dir: Path | None = option(None, "folder looked into before datasets/", type=Path)
+    out: Path = option(Path("results"), "folder for results (default: results)", type=Path)
+    plot: bool = option(True, "draw no picture", action="store_false", flags=("--no-plot",))
+    quiet: bool = option(False, "print nothing but the table", action="store_true")
+    list: bool = option(False, "list data sets and strategies, and stop", action="store_true")
+
+
+_same = partial(same_option, ExperimentOptions)
+
+DEFAULT_DATASETS = ("bank", "electric", "wine", "waveform", "mnist:pca:50")
+
+
+@dataclass(frozen=True)
+class ComparisonOptions:
+    """The options of compare.py; those it shares with the main scripts are the same."""
+
+    about: ClassVar[str] = "Data sets × methods × paired seeds, and the report of them all."
+
+    datasets: tuple[str, ...] = option(
+        DEFAULT_DATASETS,
+        "data sets, each with its features behind a colon if need be, or available, for all that "
+        "need no network "
+        f"(default: {' '.join(DEFAULT_DATASETS)})",
+        nargs="+",
+    )
+    methods: tuple[str, ...] = _same("methods")
+    seeds: tuple[int, ...] = _same("seeds")
+    protocol: str = option("strict", "paper or strict (default: strict)", choices=tuple(Protocol))
+    model: str = _same("model")
+    rounds: int = _same("rounds")
+    budget: int = _same("budget")
+    jobs: int = _same("jobs")
+    dask: str | None = _same("dask")
+    device: str = _same("device")
+    data_dir: Path | None = _same("data_dir")
+    source: str = _same("source")
+    out: Path = option(
+        Path("results/compare"), "folder for results (default: results/compare)", type=Path
+    )
+    quiet: bool = _same("quiet")
+
+
+def flattened(options: ComparisonOptions) -> ComparisonOptions:
+    """Data sets separated by commas as well as by spaces."""
+    tokens = (token for given in options.datasets for token in given.split(",") if token)
+    return replace(options, datasets=tuple(dict.fromkeys(tokens)))

@@ -1,0 +1,77 @@
+"""What main_binary.py, main_multi.py and main_llm.py share: open a data set, print a result."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from common.errors import UserError
+from common.escape import terminal
+from common.kinds import Task
+from data_prep.files import provenance_lines
+from data_prep.image_encoder import encode
+from data_utils import Table, load
+from experiments import statistics, tables
+from experiments.options import ExperimentOptions
+from experiments.results import Result
+from experiments.settings import check_task, find_device
+from strategies.registry import REFERENCES
+
+ILL_CONDITIONED = 1e8  # above it a user is told even with --quiet
+
+
+def open_table(options: ExperimentOptions, task: Task, say: Callable[[str], None]) -> Table:
+    """Load the data set, and say where it was, how much of it is used, and what is not.
+
+    Raises UserError as ``load`` does, and if the data set is for the other script or has no images
+    to encode.
+    """
+    name = options.dataset
+    if options.diabetes == "y":
+        say("--diabetes y: the diabetes data set, in place of --dataset")
+    table = load(
+        name,
+        options.data_dir,
+        source=options.source,
+        target=options.target,
+        quiet=options.quiet,
+    )
+    check_task(task, table.dataset, name)
+    dropped = table.data.dropped
+    for line in provenance_lines(name, table.place, table.files, dropped, tried=table.tried):
+        say(line)
+    for note in table.data.notes:
+        say(note)
+    if options.features and options.features.image_encoder:
+        if not table.dataset.image:
+            raise UserError(f"--features efficientnet is for images, {name} has none")
+        device = find_device(options.device)
+        data = encode(table.data, table.dataset.image, device, options.quiet)
+        table = replace(table, data=data)
+    return table
+
+
+def print_result(result: Result, say: Callable[[str], None]) -> None:
+    """Print the table of a result and what it says over seeds; remarks go to ``say``."""
+    parts = ", ".join(f"{part} {size:,}" for part, size in result.split.sizes().items())
+    say(f"{parts}; {result.split.X.shape[1]} features, {result.table.dataset.classes} classes")
+    say(
+        "always answering the most frequent class: "
+        f"{100 * result.majority_accuracy:.1f} % on the test set"
+    )
+    print(terminal(result.settings.describe()))
+    print(terminal(tables.accuracy_table(result.curves, f"{result.source}: test accuracy in %")))
+    if len(result.settings.seeds) > 1:
+        summary = statistics.summary(result.curves, list(REFERENCES))
+        print(tables.statistics_table(summary))
+        say(tables.LEGEND)
+    say("gain: last round less round 0; mean: over all rounds; *: best value")
+    say("human labels: initial, at the start; bought, of picks; valid., if the method reads them")
+    worst = result.curves["condition"].max()  # NaN if no Hessian was factored
+    if worst > ILL_CONDITIONED:
+        print(
+            f"note: a Hessian's condition number reached {worst:.0e}, about {np.log10(worst):.0f} "
+            "of 16 digits are lost: features of one scale, --l2 or --damping help"
+        )
+    elif worst > 0:
+        say(f"condition number of the influence's Hessian: at most {worst:.0e}")

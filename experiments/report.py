@@ -1,0 +1,221 @@
+"""The report of a comparison: tables for people, for programs and for papers, and a picture."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from common.escape import latex, markdown
+from experiments import statistics
+from experiments.audit import confusion, drift
+from experiments.plots import png_bytes
+from experiments.results import Result
+from experiments.tables import statistics_cells
+from strategies.registry import REFERENCES, gives_own_labels, titles
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The results of all data sets, and the ``statistics.summary`` of each."""
+
+    results: Sequence[Result]
+    summaries: Sequence[pd.DataFrame]
+
+    @property
+    def pairs(self) -> Iterator[tuple[Result, pd.DataFrame]]:
+        return zip(self.results, self.summaries, strict=True)
+
+    @cached_property
+    def penalties(self) -> pd.DataFrame:
+        """The penalty matrix over all data sets, without references."""
+        return statistics.penalties(
+            result.curves[~result.curves["method"].isin(list(REFERENCES))]
+            for result in self.results
+        )
+
+    def areas(self, pm: str = " ± ") -> pd.DataFrame:
+        """AULC of every method (rows) on every data set (columns): mean, deviation and mark."""
+        return pd.DataFrame(
+            {
+                result.table.dataset.name: statistics_cells(summary, pm)["AULC"]
+                for result, summary in self.pairs
+            }
+        )
+
+
+def latex_table(comparison: Comparison) -> str:
+    """AULC of every method on every data set, for a paper."""
+    areas = comparison.areas(" $\\pm$ ")
+    cells = areas.apply(lambda column: column.str.rstrip(" ▲▼"))
+    return cells.rename(index=latex, columns=latex).to_latex()
+
+
+def long_table(comparison: Comparison) -> pd.DataFrame:
+    """A row per data set and method, numbers as numbers."""
+    parts = [
+        summary.rename_axis("method")
+        .reset_index()
+        .assign(dataset=result.table.dataset.name, protocol=str(result.settings.protocol))
+        for result, summary in comparison.pairs
+    ]
+    table = pd.concat(parts)
+    return table[["dataset", "protocol", *table.columns.drop(["dataset", "protocol"])]]
+
+
+# --- Markdown -------------------------------------------------------------------------------------
+
+
+def markdown_table(frame: pd.DataFrame) -> list[str]:
+    """The lines of a table; its first column is the frame's index."""
+    rows = [["", *frame.columns], *frame.reset_index().to_numpy()]
+    lines = ["| " + " | ".join(markdown(str(cell)) for cell in row) + " |" for row in rows]
+    rule = "| " + " | ".join(["---"] * (frame.shape[1] + 1)) + " |"
+    return [lines[0], rule, *lines[1:]]
+
+
+def markdown_report(comparison: Comparison) -> str:
+    """The report as a person would want to read it."""
+    sections = [
+        _introduction(comparison),
+        _penalties_section(comparison),
+        _own_labels_section(comparison),
+        *(_dataset_section(*pair) for pair in comparison.pairs),
+    ]
+    return "\n".join(line for section in sections for line in section)
+
+
+def _introduction(comparison: Comparison) -> list[str]:
+    first = comparison.results[0].settings
+    return [
+        "# Comparison",
+        "",
+        f"{len(comparison.results)} data sets, {len(comparison.penalties)} methods, "
+        f"{len(first.seeds)} seeds; {first.describe()}. All methods see the same splits.",
+        "",
+        "AULC is the area under the learning curve, in % like accuracy. Each method's AULC is "
+        "tested against the best other method's on the same seeds (Wilcoxon signed-rank, "
+        "Holm-corrected over the methods): ▲ significantly above it, ▼ below, at "
+        f"{statistics.LEVEL}.",
+        "",
+        "## AULC",
+        "",
+        *markdown_table(comparison.areas()),
+        "",
+    ]
+
+
+def _penalties_section(comparison: Comparison) -> list[str]:
+    return [
+        "## Penalties",
+        "",
+        "How often the method of a row beats that of a column: each data set gives 1/R for each of "
+        "its R rounds in which a paired t-test says so. The last row is the mean of a column, what "
+        "a method suffers: less is better.",
+        "",
+        *markdown_table(with_means(comparison.penalties).round(2)),
+        "",
+        "![penalty matrix](penalties.png)",
+        "",
+    ]
+
+
+def _own_labels_section(comparison: Comparison) -> list[str]:
+    return [
+        "## The labels that methods give themselves",
+        "",
+        "Over all rounds and seeds: the share that differs from the truth; the share of the scores "
+        "(the help that was expected) that the wrong ones had; the norm of the picks against the "
+        "pool's; how far a round's classes are from those of the labeled set (total variation, "
+        "mean over rounds); and how much better the last model is on the validation set, which "
+        "chose the labels, than on the test set, in points.",
+        "",
+        *markdown_table(audit_table(comparison.results)),
+        "",
+    ]
+
+
+def _dataset_section(result: Result, summary: pd.DataFrame) -> list[str]:
+    name = result.table.dataset.name
+    return [
+        f"## {markdown(result.table.dataset.title)}",
+        "",
+        f"{markdown(result.heading)}.",
+        f"Always answering the most frequent class: {100 * result.majority_accuracy:.1f} % "
+        "on the first seed's test set.",
+        "",
+        *markdown_table(statistics_cells(summary)),
+        "",
+        f"![curves of {name}]({result.folder.name}/curves.png)",
+        "",
+        *confusion_lines(result),
+    ]
+
+
+def with_means(penalties: pd.DataFrame) -> pd.DataFrame:
+    """The penalty matrix with the methods' titles, and the mean of each column below."""
+    shown = penalties.rename(index=titles(), columns=titles())
+    return pd.concat([shown, shown.mean().rename("mean").to_frame().T])
+
+
+def audit_table(results: Sequence[Result]) -> pd.DataFrame:
+    """What the labels look like that methods gave themselves: a row per data set and method."""
+    rows = {}
+    for result in results:
+        initial = pd.Series(result.split.y[result.split.labeled]).value_counts(normalize=True)
+        for method, picks in result.picks.groupby("method", sort=False):
+            if not gives_own_labels(method):
+                continue
+            curves = result.curves[result.curves["method"] == method]
+            wrong = picks["label"] != picks["true_label"]
+            of_scores = picks["score"][wrong].sum() / picks["score"].sum()
+            shares = drift(picks, initial.to_dict()).loc[method]
+            moved = shares.sub(shares.loc[0]).abs().sum(axis=1).iloc[1:].mean() / 2
+            last = curves[curves["round"] == curves["round"].max()]
+            rows[f"{result.table.dataset.name}: {titles()[method]}"] = {
+                "wrong": f"{100 * wrong.mean():.0f} %",
+                "of the scores": f"{100 * of_scores:.0f} %",
+                "norm": f"{curves['pick_norm'].mean():.2f}",
+                "class drift": f"{moved:.2f}",
+                "validation - test": f"{100 * last['gap'].mean():+.1f}",
+            }
+    return pd.DataFrame(rows).T
+
+
+def confusion_lines(result: Result) -> list[str]:
+    """Given against true classes of the last method that gives its own labels, if there is one."""
+    own = [method for method in dict.fromkeys(result.picks["method"]) if gives_own_labels(method)]
+    if not own:
+        return []
+    method = "salutary_plus" if "salutary_plus" in own else own[-1]
+    counts = confusion(result.picks).loc[method]
+    return [
+        f"Labels that {titles()[method]} gave (rows) against the true ones (columns):",
+        "",
+        *markdown_table(counts.astype(int)),
+        "",
+    ]
+
+
+# --- the picture ----------------------------------------------------------------------------------
+
+
+def heat_map(penalties: pd.DataFrame) -> bytes:
+    """The penalty matrix as a PNG, its column means below."""
+    shown = with_means(penalties)
+    size = 2.5 + 0.55 * len(penalties)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shown, cmap="Blues", vmin=0)
+    axes.set_xticks(range(len(shown.columns)), shown.columns, rotation=45, ha="right")
+    axes.set_yticks(range(len(shown)), shown.index)
+    dark = 0.6 * shown.to_numpy().max()
+    for (i, j), value in np.ndenumerate(shown.to_numpy()):
+        axes.text(
+            j, i, f"{value:.1f}", ha="center", va="center", color="w" if value > dark else "k"
+        )
+    axes.axhline(len(shown) - 1.5, color="k", lw=1)
+    axes.set(xlabel="is beaten", ylabel="beats")
+    return png_bytes(figure)

@@ -1,0 +1,218 @@
+"""Options settled: everything that a run needs, decided once, with nothing left open.
+
+``check_options`` finds mistakes before anything is loaded. ``settle`` then lets the protocol and
+the data set fill in what the options leave open. Nobody reads the options after that.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from common.cli import seeds_words
+from common.errors import UserError, check_known
+from common.kinds import HessianRows, ModelKind, Protocol, Source, Task
+from common.parallel import Workers
+from data_prep.catalogue import DATASETS, SCRIPTS, Dataset, is_own_table
+from data_prep.feature_choice import AS_THEY_ARE, FeatureChoice
+from experiments.options import ExperimentOptions
+from experiments.protocols import DATA_SET_DECIDES, PROTOCOLS, ProtocolValues
+from models import MLP, LogisticRegression
+from strategies.base import InfluenceSettings
+from strategies.registry import chosen_methods
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """What the loop needs to know beside the data, the method and the seed.
+
+    rounds, budget : rounds of queries, and picks in each.
+    model, l2, intercept, fit, device, dtype : of the classifier, see models.py.
+    influence : how strategies compute it.
+    legacy_generator : draw from NumPy's RandomState with the published seeds, not from a Generator.
+        The published Random and Pred. Infl. curves can only be repeated so.
+    """
+
+    rounds: int = 10
+    budget: int = 10
+    model: ModelKind = ModelKind.LOGISTIC
+    l2: float = 50.0
+    intercept: bool = False
+    fit: str = "newton"
+    device: str = "cpu"
+    dtype: str = "float64"
+    influence: InfluenceSettings = InfluenceSettings()
+    legacy_generator: bool = True
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        return getattr(torch, self.dtype)
+
+    def classifier(self, seed: int) -> LogisticRegression | MLP:
+        """The model of a run, not fitted."""
+        if self.model == ModelKind.MLP:
+            # No warm start: a network that goes on training changes from round to round with the
+            # number of its steps, and not only with its labels.
+            return MLP(
+                l2=self.l2,
+                fit_intercept=self.intercept,
+                random_state=seed,
+                device=self.device,
+                dtype=self.dtype,
+            )
+        return LogisticRegression(
+            self.l2,
+            self.intercept,
+            solver=self.fit,
+            warm_start=True,
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+    def describe(self) -> str:
+        """Model and influence in words."""
+        network = "the last layer of an MLP, " if self.model == ModelKind.MLP else ""
+        rows = "pool" if self.influence.hessian == HessianRows.POOL else "labeled set"
+        intercept = "intercept" if self.intercept else "no intercept"
+        return f"{network}l2 {self.l2:g}, {intercept}, Hessian over the {rows}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that an experiment needs, decided.
+
+    dataset : the name of a data set, or the path of an own table. target, data_dir : as the options
+    have them, "" if they were not given. overrides : the options that override the protocol, by
+    name.
+    """
+
+    dataset: str
+    target: str
+    source: Source
+    data_dir: str
+    protocol: Protocol
+    features: FeatureChoice
+    init: int
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    loop: LoopSettings
+    workers: Workers
+    out: Path
+    plot: bool
+    quiet: bool
+    overrides: dict[str, Any]
+
+    def describe(self) -> str:
+        """The setting in words: nobody should have to guess which one they see."""
+        changed = f" but for {', '.join(self.overrides)}" if self.overrides else ""
+        features = f"{self.features} features, " if self.features != AS_THEY_ARE else ""
+        return (
+            f"{self.protocol} protocol{changed}: {self.loop.describe()}, {self.loop.fit} fit, "
+            f"{features}{seeds_words(self.seeds)}"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """As run.json has it: one level, with the names of the options."""
+        loop = asdict(self.loop)
+        influence = loop.pop("influence")
+        mine = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in ("loop", "workers", "overrides")
+        }
+        own = {"features": str(self.features), "out": str(self.out)}
+        return mine | own | asdict(self.workers) | loop | influence
+
+
+def check_options(options: ExperimentOptions, task: Task) -> ExperimentOptions:
+    """The options with the data set that they ask for, once they are known to fit the script.
+
+    Raises UserError for options that exclude each other, for unknown names, and for a data set of
+    another task.
+    """
+    name = options.dataset
+    if options.diabetes == "y":
+        if task != Task.BINARY:
+            raise UserError(f"diabetes has two classes: run {SCRIPTS[Task.BINARY]} --diabetes y")
+        name = "diabetes"
+    if not is_own_table(name):
+        check_known("data set", name, DATASETS)
+        check_task(task, DATASETS[name], name)
+    if options.source == Source.SHIPPED and options.data_dir:
+        raise UserError("--source shipped and --data-dir exclude each other: give one of them")
+    if options.model == ModelKind.MLP and options.fit == "lbfgs":
+        raise UserError(
+            "--fit lbfgs is for --model logistic: the mlp's last layer is fitted by newton"
+        )
+    if options.dask and options.jobs > 1:
+        raise UserError("--dask and --jobs exclude each other: the cluster has its own processes")
+    chosen_methods(options.methods)
+    find_device(options.device)
+    return replace(options, dataset=name)
+
+
+def check_task(task: Task, dataset: Dataset, name: str) -> None:
+    """Raise UserError if a data set is for the other script."""
+    if dataset.task != task:
+        raise UserError(
+            f"{name} has {dataset.classes} classes: run {SCRIPTS[dataset.task]} --dataset {name}"
+        )
+
+
+def find_device(wanted: str) -> str:
+    """The torch device of --device; UserError if it is not here."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no CUDA device here; use auto or cpu")
+    return wanted
+
+
+def decided_fit(
+    values: ProtocolValues, dataset: Dataset, model: ModelKind = ModelKind.LOGISTIC
+) -> str:
+    """The protocol's fit; the data set's, if the protocol leaves it open."""
+    if values.fit != DATA_SET_DECIDES:
+        return values.fit
+    return "newton" if model == ModelKind.MLP else dataset.paper_fit
+
+
+def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) -> Settings:
+    """Decide everything: the options first, then the protocol, then the data set.
+
+    given : the options that the user set, by name.
+    """
+    protocol = Protocol(options.protocol)
+    overrides = {name: given[name] for name in vars(PROTOCOLS[protocol]) if name in given}
+    values: ProtocolValues = replace(PROTOCOLS[protocol], **overrides)
+    on_cluster = options.dask and options.device == "auto"
+    loop = LoopSettings(
+        rounds=options.rounds,
+        budget=options.budget,
+        model=ModelKind(options.model),
+        l2=values.l2,
+        intercept=values.intercept,
+        fit=decided_fit(values, dataset, ModelKind(options.model)),
+        device="cpu" if on_cluster else find_device(options.device),
+        dtype=options.dtype,
+        influence=InfluenceSettings(HessianRows(values.hessian), options.solver, options.damping),
+        legacy_generator=protocol == Protocol.PAPER,
+    )
+    return Settings(
+        dataset=options.dataset,
+        target=options.target or "",
+        source=Source(options.source),
+        data_dir=str(options.data_dir or ""),
+        protocol=protocol,
+        features=options.features or AS_THEY_ARE,
+        init=options.init or dataset.init,
+        methods=chosen_methods(options.methods),
+        seeds=options.seeds,
+        loop=loop,
+        workers=Workers(options.jobs, options.dask or ""),
+        out=options.out,
+        plot=options.plot,
+        quiet=options.quiet,
+        overrides=overrides,
+    )

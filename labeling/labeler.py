@@ -1,0 +1,245 @@
+"""SalutaryLabeler: salutary labels for arrays and data frames, by scikit-learn's conventions.
+
+    labeler = SalutaryLabeler().fit(X, y, X_val, y_val)
+    given = labeler.label(X_pool, budget=100)
+    X_plus, y_plus = np.vstack([X, X_pool[given.rows]]), np.append(y, given.labels)
+
+``salutary_query`` gives the same picks to modAL and scikit-activeml. The package strategies has the
+rules that pick, influence.py the benefits (arXiv 2405.17627, section 3).
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from common.kinds import HessianRows, LabelSource
+from data_prep.columns import Columns
+from influence import Influence
+from labeling.loop import KnownTensors, LabelingRun
+from labeling.records import LabelPlan, Labels
+from models import LogisticRegression
+from numerics.linear import as_tensor
+from strategies.base import InfluenceSettings
+from strategies.registry import STRATEGIES
+
+# The strategies that give labels of their own and ask the validation set which.
+METHODS = tuple(
+    strategy.name
+    for strategy in STRATEGIES.values()
+    if strategy.labels == LabelSource.OWN and strategy.reads_validation
+)
+
+
+class SalutaryLabeler(ClassifierMixin, BaseEstimator):
+    """Gives salutary labels to rows of a pool; as a classifier, the model fitted to X and y.
+
+    Parameters
+    ----------
+    method : one of ``METHODS``, a strategy that gives labels of its own.
+    l2, fit_intercept : of the logistic regression (see models.py).
+    hessian : "labeled" or "pool", the rows that the influence's Hessian sums over.
+    standardise : scale features by the mean and deviation of X at ``fit``. Turn it off for features
+        that are scaled already, as in a pipeline.
+    validation_fraction : the part of X and y that is set aside for validation if ``fit`` gets no
+        validation set.
+    random_state : int or None, the seed of that draw.
+
+    Attributes
+    ----------
+    model_ : LogisticRegression on all of X and y (``predict`` uses it).
+    classes_, n_features_in_ : as in scikit-learn.
+    n_validation_ : how many rows of X were set aside for validation; 0 if a validation set was
+        given.
+    """
+
+    def __init__(
+        self,
+        method: str = "salutary_plus",
+        *,
+        l2: float = 1.0,
+        fit_intercept: bool = True,
+        hessian: str = "labeled",
+        standardise: bool = True,
+        validation_fraction: float = 0.25,
+        random_state: int = 0,
+    ):
+        self.method = method
+        self.l2 = l2
+        self.fit_intercept = fit_intercept
+        self.hessian = hessian
+        self.standardise = standardise
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def fit(self, X, y, X_val=None, y_val=None) -> "SalutaryLabeler":
+        """Fit to X (n, D), array or data frame (text columns become indicators), and y (n,).
+
+        X_val (v, D), y_val (v,) : the validation set, which says which labels help.
+
+        Raises ValueError for one class only, NaN or infinite values, unknown options, or a class
+        that only the validation set has.
+        """
+        self._check_parameters()
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val belong together: give both, or neither")
+        self._columns = fitted_columns(X)
+        X, y = validate_data(self, self._numbers(X), y, dtype=np.float64)
+        check_classification_targets(y)
+        self._scaler = StandardScaler().fit(X) if self.standardise else None
+        X = self._scaled(X)
+        self.model_ = self._new_model().fit_tensors(as_tensor(X), y)
+        self.classes_ = self.model_.classes_
+        if X_val is None:
+            held = split_off(y, self.validation_fraction, np.random.default_rng(self.random_state))
+            self.n_validation_ = int(held.sum())
+            X, y, X_val, y_val = X[~held], y[~held], X[held], y[held]
+        else:
+            self.n_validation_ = 0
+            X_val, y_val = self._features(X_val), column_or_1d(y_val)
+        check_validation(self.classes_, X_val, y_val)
+        self._known = KnownTensors(as_tensor(X), y, as_tensor(X_val), y_val)
+        return self
+
+    def label(
+        self, X_pool, budget: int, *, rounds: int = 10, abstain: float | None = None
+    ) -> Labels:
+        """Pick ``budget`` rows of X_pool (n, D) in ``rounds`` rounds and give each a label.
+
+        abstain : leave a row for a person if its benefit is less than this above that of the
+            runner-up. Such a row counts in the budget, and the model does not learn from it.
+
+        Fewer rows come back if no other label helps. The labeler does not change.
+        Raises ValueError if the pool has fewer than ``budget`` rows, there is no validation row, or
+        an argument is out of range.
+        """
+        return self.label_by_plan(X_pool, LabelPlan(budget, rounds, abstain))
+
+    def label_by_plan(self, X_pool, plan: LabelPlan) -> Labels:
+        """``label`` with its arguments as a ``LabelPlan``, which can also leave out the details."""
+        X = as_tensor(self._features(X_pool))
+        if not 1 <= plan.budget <= len(X) or plan.rounds < 1:
+            raise ValueError(
+                f"budget {plan.budget} in {plan.rounds} rounds: the pool has {len(X)} rows, and "
+                "both are 1 or more"
+            )
+        if len(self._known.y_validation) == 0:
+            raise ValueError("y is too small to split a validation part off: give X_val and y_val")
+        return LabelingRun(
+            strategy=STRATEGIES[self.method],
+            model=self._new_model(warm_start=True),
+            known=self._known,
+            pool=X,
+            plan=plan,
+            settings=InfluenceSettings(HessianRows(self.hessian)),
+            rng=np.random.default_rng(self.random_state),
+        ).labels()
+
+    def screen(self, X_pool) -> np.ndarray:
+        """First-order benefit of each pool row under its best label, as the method weighs it: (n,).
+
+        It costs one matrix product, so it can choose the rows of a pool that is too large for
+        ``label``.
+        """
+        X, known = as_tensor(self._features(X_pool)), self._known
+        model = self._new_model().fit_tensors(known.X, known.y)
+        rows = X if self.hessian == HessianRows.POOL else known.X
+        influence = Influence(model, rows, known.X_validation, known.y_validation)
+        scores = influence.first(X)
+        if STRATEGIES[self.method].weighted:
+            scores = scores * influence.class_probabilities(X)
+        return scores.max(1).values.numpy()
+
+    def decision_function(self, X) -> np.ndarray:
+        """Logits: (n,) for two classes, else (n, K)."""
+        X = self._features(X)  # this also checks that there is a model
+        return self.model_.decision_function(X)
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Probability of every class, in the order of ``classes_``: (n, K)."""
+        X = self._features(X)
+        return self.model_.predict_proba(X)
+
+    def predict(self, X) -> np.ndarray:
+        """The most probable class of each row: (n,)."""
+        X = self._features(X)
+        return self.model_.predict(X)
+
+    def _check_parameters(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"unknown method {self.method!r}: choose from {', '.join(METHODS)}")
+        if self.hessian not in tuple(HessianRows):
+            raise ValueError(f"unknown hessian {self.hessian!r}: choose labeled or pool")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction is {self.validation_fraction}, not within 0 … 1")
+
+    def _new_model(self, *, warm_start: bool = False) -> LogisticRegression:
+        return LogisticRegression(self.l2, self.fit_intercept, warm_start=warm_start)
+
+    def _features(self, X) -> np.ndarray:
+        """X as the model takes it, (n, D): checked, as numbers, scaled."""
+        check_is_fitted(self)
+        return self._scaled(validate_data(self, self._numbers(X), dtype=np.float64, reset=False))
+
+    def _numbers(self, X):
+        return X if self._columns is None else self._columns.transform(X)
+
+    def _scaled(self, X) -> np.ndarray:
+        return X if self._scaler is None else self._scaler.transform(X)
+
+
+def fitted_columns(X) -> Columns | None:
+    """What makes numbers of a data frame with columns of text; None if all of X is numbers."""
+    if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
+        return Columns().fit(X)
+    return None
+
+
+def check_validation(classes: np.ndarray, X_val: np.ndarray, y_val: np.ndarray) -> None:
+    """Raise ValueError if the validation set has a class of its own, or lengths that differ."""
+    unknown = np.setdiff1d(y_val, classes)
+    if len(unknown):
+        raise ValueError(f"class {unknown[0]} is in the validation set but not in y")
+    if len(X_val) != len(y_val):
+        raise ValueError(f"X_val has {len(X_val)} rows, y_val {len(y_val)}")
+
+
+def split_off(y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Which rows of y (n,) to set aside: bool (n,).
+
+    Each class gives ``fraction`` of its rows, drawn at random, but keeps at least one.
+    """
+    held = np.zeros(len(y), bool)
+    for label in np.unique(y):
+        rows = rng.permutation(np.flatnonzero(y == label))
+        held[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
+    return held
+
+
+def salutary_query(
+    classifier: Any, X_pool, n_instances: int = 1, *, rounds: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """A query strategy for modAL and for loops of scikit-activeml.
+
+    classifier : a fitted SalutaryLabeler, or an object that holds one: modAL's learner
+        (``estimator``) or scikit-activeml's SklearnClassifier (``estimator_``).
+
+    Returns the picked positions in X_pool (n, D) and their benefits, (b,) each. These libraries
+    expect positions, because their loops buy the labels. ``SalutaryLabeler.label`` on the picked
+    rows gives the labels that the method itself would give.
+    Raises TypeError if there is no SalutaryLabeler, and ValueError as ``label`` does.
+    """
+    labeler = classifier
+    for name in ("estimator_", "estimator"):
+        if not isinstance(labeler, SalutaryLabeler):
+            labeler = getattr(classifier, name, None)
+    if not isinstance(labeler, SalutaryLabeler):
+        raise TypeError(
+            f"salutary_query needs a fitted SalutaryLabeler, not {type(classifier).__name__}"
+        )
+    given = labeler.label(X_pool, n_instances, rounds=rounds)
+    return given.rows, given.benefit

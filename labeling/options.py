@@ -1,0 +1,58 @@
+"""The options of label.py. Standard library only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from common.cli import not_negative, option, positive, whole_number
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """The options of label.py, as the user gave them."""
+
+    about: ClassVar[str] = "Salutary labels for a table of your own, and whether they help there."
+
+    labeled: Path | None = option(
+        None,
+        "your labeled rows: .csv, .tsv (each also with .gz) or .parquet; without --unlabeled, the "
+        "rows whose target is blank are the pool",
+        type=Path,
+    )
+    unlabeled: Path | None = option(None, "the pool: rows without labels", type=Path)
+    validation: Path | None = option(
+        None,
+        "labeled rows that stay out of training and say which labels help (default: a quarter of "
+        "the labeled rows)",
+        type=Path,
+    )
+    target: str | None = option(None, "the column that holds the classes")
+    budget: int = option(200, "rows of the pool to label (default: 200)", type=whole_number(1))
+    out: Path | None = option(
+        None, "file to write: .csv, .tsv (each also with .gz) or .parquet", type=Path
+    )
+    rounds: int = option(
+        10, "rounds that the budget is spent in (default: 10)", type=whole_number(1)
+    )
+    abstain: float | None = option(
+        None,
+        "leave a row for a person if its benefit is less than MARGIN above the runner-up's",
+        type=not_negative,
+        metavar="MARGIN",
+    )
+    method: str = option(
+        "salutary_plus", "a strategy that gives labels of its own (default: salutary_plus)"
+    )
+    l2: float = option(1.0, "penalty beside the sum of losses (default: 1)", type=positive)
+    encoding: str | None = option(
+        None,
+        "encoding of your text files (default: UTF-8, or UTF-16 if they begin with its mark)",
+    )
+    seed: int = option(
+        0,
+        "seed of everything that is drawn: folds, validation rows, samples (default: 0)",
+        type=whole_number(0),
+    )
+    dry_run: bool = option(False, "only measure, write nothing", action="store_true")
+    force: bool = option(False, "write over files that exist", action="store_true")
+    quiet: bool = option(False, "print nothing but the answer", action="store_true")

@@ -1,0 +1,116 @@
+"""The records that travel through this package: known rows, a plan, and the labels given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+# The fields of ``Labels`` that label.py adds to a table as columns.
+ADDED_COLUMNS = ("benefit", "runner_up", "probability", "round")
+
+
+@dataclass(frozen=True)
+class LabeledRows:
+    """Features X (n, D) and labels y (n,) of the same n rows."""
+
+    X: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, rows: np.ndarray) -> "LabeledRows":
+        """These rows: positions, or a mask (n,)."""
+        return LabeledRows(self.X[rows], self.y[rows])
+
+    def joined(self, other: "LabeledRows") -> "LabeledRows":
+        """These rows, followed by the other ones."""
+        return LabeledRows(np.vstack([self.X, other.X]), np.append(self.y, other.y))
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """All rows whose class is known: the labeled set, and the validation set if there is one."""
+
+    labeled: LabeledRows
+    validation: LabeledRows | None = None
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """The arguments of ``SalutaryLabeler.fit``: X and y, then X_val and y_val if given."""
+        parts = [self.labeled] if self.validation is None else [self.labeled, self.validation]
+        return tuple(array for part in parts for array in (part.X, part.y))
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """How the labels of a pool are given.
+
+    budget : how many rows to pick. rounds : in how many rounds; more than ``budget`` are as many.
+    abstain : leave a row for a person if its benefit is less than this above the runner-up's; None
+        leaves no row.
+    details : compute benefit, runner-up and probability of every pick. Without them these are NaN,
+        unless ``abstain`` needs them, and the methods that refit after every pick are faster.
+    """
+
+    budget: int
+    rounds: int = 10
+    abstain: float | None = None
+    details: bool = True
+
+    @property
+    def needs_details(self) -> bool:
+        return self.details or self.abstain is not None
+
+    def leaves(self, benefit: np.ndarray, runner_up: np.ndarray) -> np.ndarray:
+        """Which rows (b,) are left for a person: bool (b,)."""
+        if self.abstain is None:
+            return np.zeros(len(benefit), bool)
+        return benefit - runner_up < self.abstain
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Pool rows with the labels given to them, in the order of the picks; each field is (b,).
+
+    rows : positions in the pool. labels : the label given to each.
+    benefit : predicted fall of the summed validation loss if the row joins the training set with
+        this label (by the finite step; by first order for models with more than
+        ``numerics.hessian.DENSE_PARAMETERS`` parameters).
+    runner_up : the largest benefit among the other labels. It may be above ``benefit`` if the
+        method weighs benefits by the model's probabilities.
+    probability : the model's own p(label|x) at the time of the pick.
+    round : 1, 2, …
+    left : whether the row is left for a person (see ``SalutaryLabeler.label``); then its label is a
+        proposal.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    benefit: np.ndarray
+    runner_up: np.ndarray
+    probability: np.ndarray
+    round: np.ndarray
+    left: np.ndarray
+
+    def __getitem__(self, mask) -> "Labels":
+        return Labels(*(getattr(self, field.name)[mask] for field in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Labels"]) -> "Labels":
+        """The picks of all parts, in order; at least one part."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    @property
+    def given(self) -> "Labels":
+        """The rows that are not left for a person."""
+        return self[~self.left]
+
+    @property
+    def for_a_person(self) -> "Labels":
+        """The rows that are left for a person, the largest benefit first."""
+        left = self[self.left]
+        return left[np.argsort(-left.benefit, kind="stable")]

@@ -1,0 +1,79 @@
+"""The options of label.py, settled: checked before anything is read, and decided once."""
+
+import codecs
+from dataclasses import dataclass
+
+from common.errors import UserError, check_known
+from labeling.labeler import METHODS
+from labeling.options import LabelOptions
+from labeling.output_tables import OutputFiles, check_outputs, output_files
+from labeling.records import LabelPlan
+from labeling.user_tables import KEPT, TableFiles
+
+
+@dataclass(frozen=True)
+class LabelSettings:
+    """What label.py is to do.
+
+    outputs : the files to write; None to measure only. method, l2, seed : of the labeler.
+    quiet : show no progress bar.
+    """
+
+    files: TableFiles
+    outputs: OutputFiles | None
+    plan: LabelPlan
+    method: str
+    l2: float
+    seed: int
+    quiet: bool
+
+
+def settle(options: LabelOptions) -> LabelSettings:
+    """Check the options, and make the folder that the files go to.
+
+    Raises UserError for an option that is missing, unknown or out of range, and for a file that
+    cannot be written.
+    """
+    if options.labeled is None or options.target is None:
+        missing = "--labeled" if options.labeled is None else "--target"
+        raise UserError(f"{missing} is missing: name your labeled table and its column of classes")
+    check_known("--method", options.method, METHODS)
+    if options.budget > KEPT:
+        raise UserError(f"--budget {options.budget}: at most {KEPT:,} rows can be picked at once")
+    if options.encoding:
+        check_encoding(options.encoding)
+    return LabelSettings(
+        files=TableFiles(
+            labeled=options.labeled,
+            unlabeled=options.unlabeled,
+            validation=options.validation,
+            target=options.target,
+            encoding=options.encoding,
+        ),
+        outputs=settle_outputs(options),
+        plan=LabelPlan(options.budget, options.rounds, options.abstain),
+        method=options.method,
+        l2=options.l2,
+        seed=options.seed,
+        quiet=options.quiet,
+    )
+
+
+def check_encoding(name: str) -> None:
+    """Raise UserError for an encoding that Python does not know."""
+    try:
+        codecs.lookup(name)
+    except LookupError as error:
+        raise UserError(f"--encoding {name!r} is unknown: try latin-1") from error
+
+
+def settle_outputs(options: LabelOptions) -> OutputFiles | None:
+    """The files to write, checked; None for --dry-run."""
+    if options.dry_run:
+        return None
+    if options.out is None:
+        raise UserError("--out is missing: name the file to write, or measure only with --dry-run")
+    outputs = output_files(options.out, abstains=options.abstain is not None)
+    inputs = [path for path in (options.labeled, options.unlabeled, options.validation) if path]
+    check_outputs(outputs, inputs, force=options.force)
+    return outputs

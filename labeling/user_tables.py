@@ -1,0 +1,316 @@
+"""A user's tables as arrays: labeled and validation rows whole, the pool in chunks.
+
+The pool is never held whole. One pass over it draws a random sample of KEPT rows, which decides on
+column types, medians and scales together with the labeled rows. Another pass keeps the KEPT rows
+that score highest, for the method to pick from. A pool of up to KEPT rows is all kept, so that
+nothing is approximated.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from common.errors import UserError, check_known
+from data_prep import tables
+from data_prep.columns import Columns, classes_of, is_missing
+from labeling.labeler import split_off
+from labeling.records import ADDED_COLUMNS, KnownRows, LabeledRows
+
+KEPT = 50_000  # pool rows that the method picks from
+
+Say = Callable[[str], None]  # prints a remark
+Chunks = Iterable[pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """The files to read.
+
+    labeled : also holds the pool, as rows whose target is blank, if ``unlabeled`` is None.
+    validation : None if there is no such file.
+    target : the column of classes. encoding : of text files, see ``data_prep.tables.chunks``.
+    """
+
+    labeled: Path
+    unlabeled: Path | None
+    validation: Path | None
+    target: str
+    encoding: str | None
+
+    def known_rows(self, path: Path) -> pd.DataFrame:
+        """The rows of the file whose target is not blank. Raises UserError if there are none."""
+        rows = pd.concat(c[~is_missing(c[self.target])] for c in self._with_target(path))
+        if rows.empty:
+            raise UserError(
+                f"{path} has no row with a {self.target!r}: give some rows their labels"
+            )
+        return rows
+
+    def blank_rows(self) -> Iterator[pd.DataFrame]:
+        """The rows of the labeled file whose target is blank, in chunks."""
+        return (c[is_missing(c[self.target])] for c in self._with_target(self.labeled))
+
+    def pool(self) -> Iterator[pd.DataFrame]:
+        """A pass over the pool, in chunks."""
+        if self.unlabeled is None:
+            return self.blank_rows()
+        return tables.chunks(self.unlabeled, self.encoding)
+
+    def _with_target(self, path: Path) -> Iterator[pd.DataFrame]:
+        for chunk in tables.chunks(path, self.encoding):
+            check_known("--target", self.target, list(chunk))
+            yield chunk
+
+
+@dataclass(frozen=True)
+class KnownCells:
+    """Labeled and validation rows as their files have them, and their classes y (n,) in arrays.
+
+    spelling : the first cell of the labeled table that says each class.
+    """
+
+    labeled: pd.DataFrame
+    y: np.ndarray
+    validation: pd.DataFrame | None
+    y_validation: np.ndarray
+    spelling: dict
+
+
+@dataclass(frozen=True)
+class FeatureMaker:
+    """What makes features of cells: column types, then medians for missing numbers and scales."""
+
+    columns: Columns
+    scaler: Pipeline
+
+    @classmethod
+    def fitted(cls, cells: pd.DataFrame) -> "FeatureMaker":
+        """Decided by these cells, without the target.
+
+        Raises UserError if a number is infinite or no column is left.
+        """
+        columns = Columns().fit(cells, "labeled + pool")
+        scaler = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+        with np.errstate(all="ignore"):  # ``features`` reports an overflow
+            scaler.fit(columns.transform(cells))
+        return cls(columns, scaler)
+
+    def features(self, cells: pd.DataFrame) -> np.ndarray:
+        """Features (n, D), standardised and finite.
+
+        Raises UserError for infinite numbers, which validation rows and pool rows beyond the sample
+        may hold, and for numbers that overflow.
+        """
+        X = self.columns.transform(cells)
+        bad = np.isinf(X)
+        if not bad.any():
+            X = self.scaler.transform(X)  # fills NaN
+            bad = ~np.isfinite(X)
+        if bad.any():
+            name = self.columns.names[int(bad.any(axis=0).argmax())]
+            raise UserError(
+                f"column {name!r} holds infinite numbers, or some too large to standardise: "
+                "mend them, or divide the column by something"
+            )
+        return X
+
+
+@dataclass(frozen=True)
+class UserTables:
+    """A user's tables, ready to use.
+
+    files : where they were read. cells : the known rows as their files have them. known : the same
+    rows as features and classes.
+    sample : KEPT random rows of the pool, or all of them if there are no more. pool_size : rows of
+    the whole pool. maker : makes features of cells.
+    """
+
+    files: TableFiles
+    cells: KnownCells
+    known: KnownRows
+    sample: pd.DataFrame
+    pool_size: int
+    maker: FeatureMaker
+
+    def pool(self) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
+        """A pass over the pool: chunks of rows, and their features (n, D)."""
+        return ((chunk, self.maker.features(chunk)) for chunk in self.files.pool())
+
+    def random_features(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Features of ``count`` random rows of the sample, or of all if there are no more."""
+        rows = rng.permutation(len(self.sample))[:count]
+        return self.maker.features(self.sample.iloc[np.sort(rows)])
+
+    @property
+    def pool_is_sampled(self) -> bool:
+        """Whether the pool has more rows than can be held."""
+        return self.pool_size > KEPT
+
+    def candidates(self, score: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:
+        """The rows to pick from: the whole pool or, if it is larger, its KEPT best rows.
+
+        score : gives each row of features (n, D) a number (n,); more is better.
+        """
+        if not self.pool_is_sampled:
+            return self.sample
+        return highest_rows(((score(X), chunk) for chunk, X in self.pool()), KEPT)
+
+    def pool_rows_in_validation(self) -> int:
+        """How many pool rows equal a validation row in every feature."""
+        if self.known.validation is None:
+            return 0
+        known = row_hashes(self.known.validation.X)
+        return sum(int(row_hashes(X).isin(known).sum()) for _, X in self.pool())
+
+
+def open_tables(files: TableFiles, budget: int, rng: np.random.Generator, say: Say) -> UserTables:
+    """Read and check the tables, and decide by which rules their cells become features.
+
+    Raises UserError for every mistake in a table, and if the pool has fewer than ``budget`` rows.
+    """
+    cells = read_known(files, say)
+    sample, pool_size = random_rows(files.pool(), KEPT, rng)
+    if pool_size < budget:
+        raise UserError(f"--budget {budget}: the pool has {pool_size:,} rows, ask for fewer")
+    names = cells.labeled.columns.drop(files.target)
+    maker = FeatureMaker.fitted(pd.concat([cells.labeled[names], sample[names]], ignore_index=True))
+    for note in maker.columns.notes:
+        say(note)
+    labeled = LabeledRows(maker.features(cells.labeled), cells.y)
+    maker.features(sample)  # an error in it should come now, not after the measurement
+    say(
+        f"{len(labeled):,} labeled rows, {pool_size:,} pool rows; {labeled.X.shape[1]} features of "
+        f"{len(maker.columns.texts)} columns, {len(cells.spelling)} classes"
+    )
+    validation = None
+    if cells.validation is not None:
+        validation = LabeledRows(maker.features(cells.validation), cells.y_validation)
+    return UserTables(files, cells, KnownRows(labeled, validation), sample, pool_size, maker)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def read_known(files: TableFiles, say: Say) -> KnownCells:
+    """The labeled and the validation rows, after the columns of all tables are compared."""
+    labeled, validation = files.known_rows(files.labeled), None
+    clash = [name for name in ADDED_COLUMNS if name in labeled]
+    if clash:
+        raise UserError(
+            f"{files.labeled} has a column {clash[0]!r}, which label.py adds: rename it"
+        )
+    check_pool(files, labeled, say)
+    if files.validation is not None:
+        validation = files.known_rows(files.validation)
+        check_same_columns(files, labeled, validation, files.validation)
+        validation = validation[labeled.columns]
+    y, y_validation = read_classes(files, labeled, validation)
+    spelling: dict = {}
+    for label, cell in zip(y, labeled[files.target], strict=True):
+        spelling.setdefault(label, cell)
+    if validation is None and not split_off(y, 0.25, np.random.default_rng(0)).any():
+        raise UserError(
+            f"{files.labeled} has too few labeled rows to split a validation part off: give "
+            "--validation, or label more"
+        )
+    return KnownCells(labeled, y, validation, y_validation, spelling)
+
+
+def check_pool(files: TableFiles, labeled: pd.DataFrame, say: Say) -> None:
+    """Say which rows and cells are not used.
+
+    Raises UserError if there is no pool, or if its columns are not those of the labeled table.
+    """
+    target, blank = files.target, map(len, files.blank_rows())
+    if files.unlabeled is None:
+        if not any(blank):
+            raise UserError(
+                f"{files.labeled} has no row with a blank {target!r}, and --unlabeled is missing: "
+                "there is no pool"
+            )
+        return
+    if skipped := sum(blank):
+        say(f"{files.labeled}: {skipped:,} rows without {target!r} are left out")
+    first = next(files.pool())
+    check_same_columns(files, labeled, first, files.unlabeled)
+    if target in first and not is_missing(first[target]).all():
+        say(f"{files.unlabeled}: its column {target!r} is not read")
+
+
+def check_same_columns(
+    files: TableFiles, labeled: pd.DataFrame, other: pd.DataFrame, path: Path
+) -> None:
+    """Raise UserError, with names, if ``path`` has other columns than the labeled table.
+
+    It may lack the target.
+    """
+    lacking = [name for name in labeled if name not in other and name != files.target]
+    extra = [name for name in other if name not in labeled]
+    told = [f"{path} lacks {', '.join(map(repr, lacking[:5]))}"] if lacking else []
+    told += [f"{files.labeled} lacks {', '.join(map(repr, extra[:5]))}"] if extra else []
+    if told:
+        raise UserError(f"the columns differ: {'; '.join(told)}")
+
+
+def read_classes(
+    files: TableFiles, labeled: pd.DataFrame, validation: pd.DataFrame | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The classes of labeled and validation rows, read together so that both are of one type.
+
+    Raises UserError if the labeled rows have fewer than two, or lack one of the validation rows.
+    """
+    cells = labeled[files.target]
+    y = classes_of(cells)
+    if validation is None:
+        return y, y[:0]
+    y = classes_of(pd.concat([cells, validation[files.target]]))
+    y, y_validation = y[: len(labeled)], y[len(labeled) :]
+    unknown = np.setdiff1d(y_validation, y)
+    if len(unknown):
+        raise UserError(
+            f"class {str(unknown[0])!r} is in {files.validation} but not in {files.labeled}: "
+            "label a row of it, or leave it out"
+        )
+    return y, y_validation
+
+
+# --- rows of a pool -------------------------------------------------------------------------------
+
+
+def random_rows(chunks: Chunks, count: int, rng: np.random.Generator) -> tuple[pd.DataFrame, int]:
+    """``count`` random rows, or all if there are no more, and how many rows there are."""
+    size = 0
+
+    def with_keys() -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+        nonlocal size
+        for chunk in chunks:
+            size += len(chunk)
+            yield rng.random(len(chunk)), chunk
+
+    return highest_rows(with_keys(), count), size
+
+
+def highest_rows(scored: Iterable[tuple[np.ndarray, pd.DataFrame]], count: int) -> pd.DataFrame:
+    """The ``count`` rows of highest score over all chunks, in their own order; ties to the earlier.
+
+    It holds ``count`` rows and one chunk at any time.
+    """
+    scores, rows = np.empty(0), []
+    for new, chunk in scored:
+        rows.append(chunk)
+        scores = np.append(scores, new)
+        if len(scores) > count:
+            kept = np.sort(np.argsort(-scores, kind="stable")[:count])
+            rows, scores = [pd.concat(rows).iloc[kept]], scores[kept]
+    return pd.concat(rows)
+
+
+def row_hashes(X: np.ndarray) -> pd.Series:
+    """A hash of each row of X (n, D), rounded to nine decimals: (n,)."""
+    return pd.util.hash_pandas_object(pd.DataFrame(X).round(9), index=False)

@@ -1,0 +1,189 @@
+"""Fine-tuning on what the stand-in's run picked: the trainings, and a typed record of each.
+
+A finished training is kept in the run's store, so that a call that was killed need not repeat it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from os import cpu_count
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from common.files import write_files
+from common.parallel import spread
+from data_utils import Split
+from llm.data import LanguageData
+from llm.encoder import Item
+from llm.stand_in import NONE, StandInRun, TrainingSet
+from llm.training import Examples, Recipe, tune
+
+
+@dataclass(frozen=True)
+class TuningRecord:
+    """One fine-tuning: a row of tuned.csv, in its order of columns.
+
+    texts : how many it trained on. labels_… and wrong_share : as in curves.csv.
+    stand_in, tuned : test accuracies of the stand-in and of the fine-tuned encoder, as fractions.
+    agreement : the share of test texts to which both give the same class.
+    seconds, parameters : of the fine-tuning, and how many weights it trained.
+    """
+
+    method: str
+    seed: int
+    round: int
+    texts: int
+    labels_initial: int
+    labels_bought: int
+    labels_validation: int
+    wrong_share: float
+    stand_in: float
+    tuned: float
+    agreement: float
+    seconds: float
+    parameters: int
+
+
+TUNED_COLUMNS = [item.name for item in fields(TuningRecord)]
+
+
+def tuned_frame(records: Sequence[TuningRecord]) -> pd.DataFrame:
+    """A row per fine-tuning, as in tuned.csv."""
+    return pd.DataFrame([asdict(record) for record in records], columns=TUNED_COLUMNS)
+
+
+@dataclass(frozen=True)
+class FinishedTraining:
+    """What is kept of a training.
+
+    predicted (t,) : class numbers of the test texts. parameters : how many were trained.
+    """
+
+    predicted: list[int]
+    parameters: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FineTuner:
+    """What all trainings of a run share.
+
+    store : a folder that keeps finished trainings, or None.
+    """
+
+    data: LanguageData
+    recipe: Recipe
+    store: Path | None = None
+
+    def train(self, split: Split, training: TrainingSet, seed: int) -> FinishedTraining:
+        """Fine-tune on the training set and predict the test texts, unless it was done before.
+
+        Raises UserError as ``tune`` does, or if the store cannot be written to.
+        """
+        classes = self.data.classes
+        codes = np.searchsorted(classes, training.labels)
+        examples = Examples(self.data.tokens[training.rows], codes, len(classes))
+        test = self.data.tokens[split.test]
+        name = f"tuned-{self._key(examples, test, seed)}.json"
+        if self.store and (self.store / name).is_file():
+            return FinishedTraining(**json.loads((self.store / name).read_text()))
+        start = perf_counter()
+        tuned = tune(self.data.encoder, examples, test, self.recipe, seed)
+        finished = FinishedTraining(
+            tuned.predicted.tolist(), tuned.parameters, perf_counter() - start
+        )
+        if self.store:
+            write_files(self.store, {name: json.dumps(asdict(finished)).encode()})
+        return finished
+
+    def _key(self, examples: Examples, test: list[Item], seed: int) -> str:
+        """A name for all that a training depends on, so that equal trainings are done once."""
+        depends = [
+            self.data.encoder.digest,
+            examples.items,
+            examples.codes.tolist(),
+            examples.classes,
+            test,
+            asdict(self.recipe),
+            seed,
+        ]
+        return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:24]
+
+    def classes_of(self, finished: FinishedTraining) -> np.ndarray:
+        """The classes of the test texts, as predicted: (t,)."""
+        return self.data.classes[finished.predicted]
+
+
+@dataclass(frozen=True)
+class TuningTask:
+    """The training to do: on what ``method`` had after ``round`` on the split of ``seed``."""
+
+    seed: int
+    method: str
+    round: int
+
+
+def tuned_rounds(last: int, every: int) -> list[int]:
+    """Every ``every``-th round, and the last one."""
+    return sorted({*range(every, last + 1, every), last})
+
+
+def tuning_tasks(run: StandInRun, every: int) -> list[TuningTask]:
+    """The trainings of each seed: of NONE once, of every method after each of ``tuned_rounds``.
+
+    Round 0 is the same for all methods, the labeled set of the start alone: this is NONE.
+    """
+    settings = run.result.settings
+    rounds = tuned_rounds(settings.loop.rounds, every)
+    return [
+        TuningTask(seed, method, number)
+        for seed in settings.seeds
+        for method, numbers in [(NONE, [0]), *((m, rounds) for m in settings.methods)]
+        for number in numbers
+    ]
+
+
+def tune_all(tuner: FineTuner, run: StandInRun, every: int) -> list[TuningRecord]:
+    """All trainings of a run, each from the same pretrained encoder.
+
+    Raises UserError as ``FineTuner.train`` does.
+    """
+    settings, tasks = run.result.settings, tuning_tasks(run, every)
+    records: Iterator[TuningRecord] = spread(_tune_one, (tuner, run), tasks, settings.workers)
+    bar = tqdm(records, "fine-tuning", len(tasks), disable=settings.quiet, leave=False)
+    return list(bar)
+
+
+def _tune_one(shared: tuple[FineTuner, StandInRun], task: TuningTask) -> TuningRecord:
+    """One training, and the stand-in fitted to the same training set."""
+    tuner, run = shared
+    jobs = run.result.settings.workers.jobs
+    if jobs > 1:  # this is a process of several: they share the cores
+        torch.set_num_threads(max(1, (cpu_count() or 1) // jobs))
+    split = run.split_of(task.seed)
+    training = run.training_set(split, task.method, task.seed, task.round)
+    finished = tuner.train(split, training, task.seed)
+    predicted, truth = tuner.classes_of(finished), split.y[split.test]
+    answers = run.refitted(split, training, task.seed).predict(split.X[split.test])
+    record = run.record(task.method, task.seed, task.round)
+    return TuningRecord(
+        method=task.method,
+        seed=task.seed,
+        round=task.round,
+        texts=len(training.rows),
+        labels_initial=record["labels_initial"],
+        labels_bought=record["labels_bought"],
+        labels_validation=0 if task.method == NONE else record["labels_validation"],
+        wrong_share=record["wrong_share"],
+        stand_in=float((answers == truth).mean()),
+        tuned=float((predicted == truth).mean()),
+        agreement=float((predicted == answers).mean()),
+        seconds=finished.seconds,
+        parameters=finished.parameters,
+    )

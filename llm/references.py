@@ -1,0 +1,62 @@
+"""The test accuracies that all true labels give: of the fine-tuned encoder and simpler models."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression as SklearnRegression
+from sklearn.pipeline import make_pipeline
+
+from data_utils import Split
+from experiments.runner import SplitOf
+from experiments.settings import Settings
+from experiments.tables import printed, with_deviation
+from llm.finetuning import FineTuner
+from llm.stand_in import TrainingSet
+
+
+def references_table(tuner: FineTuner, split_of: SplitOf, settings: Settings) -> str:
+    """Test accuracies in % of training on the true labels of all other texts, as a printed table.
+
+    Raises UserError as ``FineTuner.train`` does.
+    """
+    accuracies: dict[str, list[float]] = {}
+    for seed in settings.seeds:
+        split = split_of(seed)
+        rows = np.concatenate([split.labeled, split.pool, split.validation])
+        truth = split.y[split.test]
+        training = TrainingSet(rows, split.y[rows])
+        for name, predicted in _predictions(tuner, settings, split, training, seed):
+            accuracies.setdefault(name, []).append(100 * float((predicted == truth).mean()))
+    cells = [
+        with_deviation(values.mean(), values.std(), 1)
+        for values in map(pd.Series, accuracies.values())
+    ]
+    return printed(
+        pd.DataFrame({"test accuracy in %": cells}, index=list(accuracies)),
+        f"{tuner.data.texts.name}: all {len(rows):,} true labels, {len(truth):,} test texts",
+    )
+
+
+def _predictions(
+    tuner: FineTuner, settings: Settings, split: Split, training: TrainingSet, seed: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The classes of the test texts that each way of learning predicts, with its name."""
+    rows, labels = training.rows, training.labels
+    most_frequent = pd.Series(split.y).mode()[0]
+    yield "always the most frequent class", np.full(len(split.test), most_frequent)
+
+    texts = tuner.data.texts.joined(" ")
+    words = make_pipeline(
+        TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)), SklearnRegression(max_iter=1000)
+    ).fit(texts[rows], labels)
+    yield "TF-IDF of words and pairs, logistic regression", words.predict(texts[split.test])
+
+    stand_in = settings.loop.classifier(seed).fit(split.X[rows], labels)
+    predicted = stand_in.predict(split.X[split.test])
+    yield "embeddings, logistic regression (the stand-in)", predicted
+
+    recipe = tuner.recipe
+    finished = tuner.train(split, training, seed)
+    yield f"fine-tuned, {recipe.tune}, {recipe.epochs_text}", tuner.classes_of(finished)

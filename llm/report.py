@@ -1,0 +1,231 @@
+"""What main_llm.py prints and writes of its trainings: a table, a page, and two pictures."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from common.escape import markdown
+from common.files import csv_bytes
+from experiments.plots import GREY, colour_of, curves_picture, png_bytes
+from experiments.report import markdown_table
+from experiments.results import Result
+from experiments.tables import accuracy_table, printed, with_deviation
+from llm.agreement import Agreement, agreement, final_records, gains
+from llm.stand_in import NONE
+from strategies.registry import titles
+
+TITLES = {NONE: "No added labels", **titles()}
+LEGEND = (
+    "± is the standard deviation over seeds; agree: the share of test texts to which stand-in and "
+    "encoder give the same class"
+)
+MOST_SIGNS = 240  # of each text in report.md
+
+
+@dataclass(frozen=True)
+class LanguageReport:
+    """Everything that is reported of a run.
+
+    result : of the stand-in. tuned, gallery : as in tuned.csv and gallery.csv. training : the
+    encoder and its fine-tuning in words.
+    """
+
+    result: Result
+    tuned: pd.DataFrame
+    gallery: pd.DataFrame
+    training: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.training}: test accuracy in %"
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether the encoder was fine-tuned after several rounds."""
+        return self.tuned["round"].nunique() > 2
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        return tuning_cells(self.tuned)
+
+    @property
+    def table(self) -> str:
+        """The trainings as a printed table."""
+        return printed(self.cells, self.title)
+
+    @cached_property
+    def agreement(self) -> Agreement:
+        return agreement(self.tuned)
+
+    def files(self) -> dict[str, bytes | None]:
+        """Contents by name; None for a picture that is not wanted."""
+        plot = self.result.settings.plot
+        curves = plot and self.has_curve
+        return {
+            "tuned.csv": csv_bytes(self.tuned),
+            "gallery.csv": csv_bytes(self.gallery),
+            "report.md": markdown_report(self).encode(),
+            "fidelity.png": gains_picture(self.tuned) if plot else None,
+            "tuned.png": tuned_picture(self.tuned, self.training) if curves else None,
+        }
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def tuning_cells(tuned: pd.DataFrame) -> pd.DataFrame:
+    """A row per method, as text: accuracies of stand-in and encoder in %, mean ± deviation.
+
+    tuned : as in tuned.csv.
+    """
+    final = final_records(tuned)
+    by_method = final.groupby(level="method", sort=False)
+    counts = by_method[["labels_initial", "labels_bought", "labels_validation"]].max().to_numpy()
+    rounds = sorted(set(tuned["round"]) - {0})
+    columns = {
+        "labels: initial + bought + valid.": [" + ".join(f"{c:,}" for c in n) for n in counts],
+        "wrong": [_share(mean) for mean in by_method["wrong_share"].mean()],
+        "stand-in": _with_deviations(100 * final["stand_in"]),
+    }
+    for number in rounds[:-1]:
+        at = tuned[(tuned["round"] == number) | (tuned["method"] == NONE)]
+        accuracy = at.set_index(["method", "seed"])["tuned"]
+        columns[f"round {number}"] = _with_deviations(100 * accuracy)
+    columns["fine-tuned"] = _with_deviations(100 * final["tuned"])
+    columns["gain"] = _with_deviations(100 * gains(tuned, "tuned"), signed=True)
+    columns["agree"] = _with_deviations(100 * final["agreement"])
+    columns["seconds"] = _with_deviations(final["seconds"])
+    return pd.DataFrame(columns, index=[TITLES[m] for m in dict.fromkeys(tuned["method"])])
+
+
+def _share(value: float) -> str:
+    return "" if np.isnan(value) else f"{100 * value:.0f} %"
+
+
+def _with_deviations(values: pd.Series, signed: bool = False) -> list[str]:
+    """A text per method: mean ± deviation over seeds of ``values``, by method and seed."""
+    grouped = values.groupby(level="method", sort=False)
+    return [
+        ("+" if signed and mean >= 0 else "") + with_deviation(mean, deviation, 1)
+        for mean, deviation in zip(grouped.mean(), grouped.std(), strict=True)
+    ]
+
+
+# --- report.md ------------------------------------------------------------------------------------
+
+
+def markdown_report(report: LanguageReport) -> str:
+    """The report as a person would want to read it."""
+    sections = [_trainings_section(report), _stand_in_section(report), _gallery_section(report)]
+    return "\n".join(line for section in sections for line in section)
+
+
+def _trainings_section(report: LanguageReport) -> list[str]:
+    plot = report.result.settings.plot
+    lines = [
+        f"# {markdown(report.result.table.dataset.title)}",
+        "",
+        f"{markdown(report.result.heading)}.",
+        "",
+        f"## {markdown(report.title)}",
+        "",
+        *markdown_table(report.cells),
+        "",
+        f"{report.agreement}.",
+        "",
+    ]
+    if plot:
+        lines += ["![gains of stand-in and encoder](fidelity.png)", ""]
+    if plot and report.has_curve:
+        lines += ["![fine-tuned, by round](tuned.png)", ""]
+    return lines
+
+
+def _stand_in_section(report: LanguageReport) -> list[str]:
+    picture = ["![the stand-in, by round](curves.png)", ""]
+    return [
+        "## The stand-in",
+        "",
+        *(picture if report.result.settings.plot else []),
+        "```",
+        accuracy_table(report.result.curves, "test accuracy in %"),
+        "```",
+        "",
+    ]
+
+
+def _gallery_section(report: LanguageReport) -> list[str]:
+    lines = [
+        "## The texts of highest benefit",
+        "",
+        "benefit: the score that a text was picked for, an estimate of how far the summed "
+        "validation loss falls; own: the class that the stand-in predicted before that round.",
+        "",
+    ]
+    for method, rows in report.gallery.groupby("method", sort=False):
+        cells = pd.DataFrame(
+            {
+                "benefit": rows["benefit"].map("{:.2f}".format),
+                "given": rows["label"],
+                "true": rows["true_label"],
+                "own": rows["own_label"],
+                "text": rows["text"].map(shortened),
+            }
+        ).set_axis(range(1, len(rows) + 1))
+        wrong = int((rows["label"] != rows["true_label"]).sum())
+        lines += [
+            f"### {TITLES[method]}: {wrong} of {len(rows)} labels are not the true ones",
+            "",
+            *markdown_table(cells),
+            "",
+        ]
+    if report.gallery.empty:
+        lines += ["No method of this run gives labels by benefit.", ""]
+    return lines
+
+
+def shortened(text: str) -> str:
+    """A text on one line, at most MOST_SIGNS signs of it."""
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_SIGNS else line[:MOST_SIGNS] + " …"
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def gains_picture(tuned: pd.DataFrame) -> bytes:
+    """Gain of the stand-in against gain of the encoder as a PNG.
+
+    tuned : as in tuned.csv. A small point is a method on a seed, a large one a method's mean.
+    """
+    from matplotlib.figure import Figure  # half a second that --no-plot need not pay
+
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = figure.subplots()
+    x, y = 100 * gains(tuned, "stand_in"), 100 * gains(tuned, "tuned")
+    for method in (m for m in dict.fromkeys(tuned["method"]) if m != NONE):
+        colour = colour_of(method)
+        axes.scatter(x[method], y[method], 18, color=colour, alpha=0.45, lw=0)
+        axes.scatter(x[method].mean(), y[method].mean(), 90, color=colour, label=TITLES[method])
+    axes.axhline(0, color=GREY, lw=0.8)
+    axes.axvline(0, color=GREY, lw=0.8)
+    axes.set(
+        xlabel="gain of the stand-in (points of test accuracy)",
+        ylabel="gain of the fine-tuned encoder (points)",
+    )
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right center", frameon=False)
+    return png_bytes(figure)
+
+
+def tuned_picture(tuned: pd.DataFrame, title: str) -> bytes:
+    """The encoder's accuracy by round as a PNG, drawn as the stand-in's is.
+
+    tuned : as in tuned.csv.
+    """
+    start, rest = tuned[tuned["method"] == NONE], tuned[tuned["method"] != NONE]
+    starts = [start.assign(method=method) for method in dict.fromkeys(rest["method"])]
+    frame = pd.concat([*starts, rest]).rename(columns={"tuned": "test_accuracy"})
+    return curves_picture(frame, title)

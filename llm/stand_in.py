@@ -1,0 +1,67 @@
+"""The stand-in after its run: what each method had trained on after a round, and its model then.
+
+The stand-in is logistic regression on the frozen encoder's embeddings, run in experiments/loop.py.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from data_utils import Split
+from experiments.results import Result
+from experiments.runner import SplitOf
+from models import MLP, LogisticRegression
+from strategies.registry import REFERENCES
+
+NONE = "none"  # the name of training on the labeled set of the start alone
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """rows (m,) : positions in the split of the texts to train on. labels (m,) : as given."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+
+
+def training_set(split: Split, method: str, picks: pd.DataFrame, round_number: int) -> TrainingSet:
+    """What ``method`` trains on after a round.
+
+    picks : as in picks.csv, of this method and seed. A reference has none: from round 1 on it
+    trains on its own rows, with their true labels.
+    """
+    if round_number > 0 and method in REFERENCES:
+        rows = REFERENCES[method].rows(split)
+        return TrainingSet(rows, split.y[rows])
+    so_far = picks[picks["round"] <= round_number]
+    position = pd.Series(np.arange(len(split.rows)), index=split.rows)
+    return TrainingSet(
+        np.append(split.labeled, position[so_far["row"]].to_numpy(dtype=np.int64)),
+        np.append(split.y[split.labeled], so_far["label"].to_numpy(split.y.dtype)),
+    )
+
+
+@dataclass(frozen=True)
+class StandInRun:
+    """The result of the stand-in's run, and the split of each seed that it ran on."""
+
+    result: Result
+    split_of: SplitOf
+
+    def training_set(self, split: Split, method: str, seed: int, round_number: int) -> TrainingSet:
+        """What ``method`` trained on after a round on this seed's split."""
+        picks = self.result.picks
+        picked = picks[(picks["method"] == method) & (picks["seed"] == seed)]
+        return training_set(split, method, picked, round_number)
+
+    def record(self, method: str, seed: int, round_number: int) -> pd.Series:
+        """The row of curves.csv; for NONE that of any method, because all start alike."""
+        curves = self.result.curves
+        at = (curves["seed"] == seed) & (curves["round"] == round_number)
+        return curves[at & ((method == NONE) | (curves["method"] == method))].iloc[0]
+
+    def refitted(self, split: Split, training: TrainingSet, seed: int) -> LogisticRegression | MLP:
+        """The stand-in, fitted again to its training set of a round: the same model as then."""
+        model = self.result.settings.loop.classifier(seed)
+        return model.fit(split.X[training.rows], training.labels)

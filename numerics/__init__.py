@@ -1,0 +1,1 @@
+"""The numerical methods behind models and influence: linear layers, Hessians and solvers."""

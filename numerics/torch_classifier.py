@@ -1,0 +1,79 @@
+"""The base of the classifiers in models.py: scikit-learn's interface around torch."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from numerics.linear import as_tensor, class_probabilities, project, torch_dtype
+
+Self = TypeVar("Self", bound="TorchClassifier")
+
+
+class TorchClassifier(ClassifierMixin, BaseEstimator):
+    """Validates the input of both classifiers, and turns their logits into answers.
+
+    A subclass defines ``fit_tensors``, ``embed_tensor``, and ``head_``: the logistic regression
+    that takes the output of ``embed_tensor`` and gives the logits.
+    """
+
+    def fit(self: Self, X: Any, y: Any) -> Self:
+        """Fit to X (n, D) and y (n,), labels of any kind.
+
+        Raises ValueError for a single class, NaN or infinite values, or a parameter out of range;
+        its subclass LinAlgError if the fit does not converge.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        return self.fit_tensors(as_tensor(X, self.device, torch_dtype(self.dtype)), y)
+
+    def fit_tensors(self: Self, X: torch.Tensor, y: np.ndarray) -> Self:
+        """``fit`` without input validation: X (n, D) a finite tensor, y (n,) labels."""
+        raise NotImplementedError
+
+    def embed_tensor(self, X: torch.Tensor) -> torch.Tensor:
+        """The features of ``head_`` for X (n, D), without input validation."""
+        raise NotImplementedError
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Logits of X (n, D): (n,) for one unit, (n, K) for more."""
+        Z = self.logits_tensor(self._validated(X)).cpu().numpy()
+        return Z[:, 0] if Z.shape[1] == 1 else Z
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of every class for X (n, D), in the order of ``classes_``: (n, K)."""
+        return class_probabilities(self.logits_tensor(self._validated(X))).cpu().numpy()
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row of X (n, D): (n,)."""
+        return self.predict_tensor(self._validated(X))
+
+    def logits_tensor(self, X: torch.Tensor) -> torch.Tensor:
+        """Logits of every unit for X (n, D), without input validation: (n, U)."""
+        return project(self.embed_tensor(X), self.head_.theta_)
+
+    def predict_tensor(self, X: torch.Tensor) -> np.ndarray:
+        """``predict`` without input validation: labels (n,)."""
+        Z = self.logits_tensor(X)
+        codes = Z.argmax(1) if Z.shape[1] > 1 else Z[:, 0] > 0
+        return self.classes_[codes.long().cpu().numpy()]
+
+    def _validated(self, X: Any) -> torch.Tensor:
+        """X as a tensor. Raises ValueError unless it is finite and as wide as in ``fit``."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return as_tensor(X, self.device, torch_dtype(self.dtype))
+
+
+def encoded_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sorted classes (K,) of the labels y (n,), and the position of each label in them (n,).
+
+    Raises ValueError if there is a single class.
+    """
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"at least two classes are needed; y has one class, {classes[0]!r}")
+    return classes, codes

@@ -1,0 +1,190 @@
+"""What a strategy is: it reads a ``Query``, picks rows of the pool, and answers with ``Picks``.
+
+A strategy never sees a label of the pool. Either it names rows, and the loop buys their true labels
+(``LabelSource.TRUE``), or it gives the labels itself (``LabelSource.OWN``), and nothing is bought.
+A ``Reference`` picks nothing: it names the rows to train on, to show what their labels give.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from common.kinds import HessianRows, LabelSource
+from data_utils import Split
+from influence import Influence, hessian
+from models import LogisticRegression
+
+Generator = np.random.Generator | np.random.RandomState
+
+
+@dataclass(frozen=True)
+class InfluenceSettings:
+    """How the influence is computed.
+
+    hessian : the rows that its Hessian sums over. solver : "auto", "cholesky" or "cg".
+    damping : added to the Hessian's diagonal.
+    """
+
+    hessian: HessianRows = HessianRows.POOL
+    solver: str = "auto"
+    damping: float = 0.0
+
+
+@dataclass
+class Memory:
+    """What lasts from round to round of one run.
+
+    solution : H⁻¹g of the last round, where conjugate gradients start. condition : the condition
+    number of the last Hessian, NaN if no solver told it. kept : anything that a strategy wants to
+    find again.
+    """
+
+    solution: torch.Tensor | None = None
+    condition: float = float("nan")
+    kept: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Query:
+    """One round, as a strategy sees it. Features are tensors on the model's device.
+
+    model : fitted to the labeled set.
+    X_labeled (m, D), y_labeled (m,) : the labeled set; its first ``initial`` rows were there in
+        round 0. Labels may be texts, so they stay NumPy.
+    pool (N, D) : the pool as it was in round 0, without labels.
+    left (n,) : ascending positions in ``pool`` of the rows that can still be picked.
+    X_validation (v, D), y_validation (v,) : the validation set.
+    budget : how many rows to pick.
+    rng : the only source of randomness; it lasts from round to round.
+    settings : of the influence.
+    memory : lasts from round to round too.
+    """
+
+    model: LogisticRegression
+    X_labeled: torch.Tensor
+    y_labeled: np.ndarray
+    initial: int
+    pool: torch.Tensor
+    left: np.ndarray
+    X_validation: torch.Tensor
+    y_validation: np.ndarray
+    budget: int
+    rng: Generator
+    settings: InfluenceSettings = InfluenceSettings()
+    memory: Memory = field(default_factory=Memory)
+
+    @cached_property
+    def X_pool(self) -> torch.Tensor:
+        """The rows that can be picked, (n, D): a copy, made for the strategies that ask for it."""
+        return self.pool[torch.as_tensor(self.left, device=self.pool.device)]
+
+    def influence(
+        self, model: LogisticRegression | None = None, X_labeled: torch.Tensor | None = None
+    ) -> Influence:
+        """Benefits on this round's data, or with a later model and labeled set."""
+        model = model or self.model
+        X, weights = self.X_labeled if X_labeled is None else X_labeled, None
+        if self.settings.hessian == HessianRows.POOL:
+            X, weights = self.pool, self.pool.new_zeros(len(self.pool))
+            weights[self.left] = 1.0
+        made = Influence(
+            model,
+            hessian(model, X, damping=self.settings.damping, weights=weights),
+            self.X_validation,
+            self.y_validation,
+            solver=self.settings.solver,
+            start=self.memory.solution,
+        )
+        self.memory.solution = made.solution
+        self.memory.condition = made.condition
+        return made
+
+    def benefit(self) -> torch.Tensor:
+        """Benefit of every row that can be picked under every label: (n, K)."""
+        return self.influence().first(self.pool)[self.left]
+
+
+class Picks(NamedTuple):
+    """What a strategy answers: distinct positions in ``X_pool`` (b,), best first.
+
+    labels (b,) : the label given to each, or None to buy the true ones.
+    scores (b,) : what each row was picked for; NaN if it has no score.
+    """
+
+    rows: torch.Tensor | np.ndarray
+    labels: np.ndarray | None
+    scores: torch.Tensor | np.ndarray
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """An entry of the registry; called with a Query, it gives Picks.
+
+    name, title, summary : on the command line, in tables, and in --list.
+    labels : whose labels the picks get.
+    reads_validation : the validation labels decide what it does, and count as labels it used.
+    legacy_seed : the seed of NumPy's old generator that the published notebook used for this
+        strategy; the paper's protocol needs it to repeat the published draws.
+    one_by_one : it refits the model after every single pick.
+    weighted : it prefers labels that the model holds likely, by benefit times p(c|x) or by picking
+        the predicted label alone.
+    """
+
+    name: str
+    title: str
+    summary: str
+    labels: LabelSource
+    pick: Callable[[Query], Picks]
+    reads_validation: bool = False
+    legacy_seed: int = 2026
+    one_by_one: bool = False
+    weighted: bool = False
+
+    def __call__(self, query: Query) -> Picks:
+        return self.pick(query)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What could be had: ``rows(split)`` names the rows to train on, with their true labels."""
+
+    name: str
+    title: str
+    summary: str
+    rows: Callable[[Split], np.ndarray]
+    reads_validation: bool = False
+
+
+def strategy(
+    title: str,
+    summary: str,
+    *,
+    labels: LabelSource,
+    **more: Any,
+) -> Callable[[Callable[[Query], Picks]], Strategy]:
+    """Make a Strategy of a function, under the function's name. registry.py lists it.
+
+    more : other fields of Strategy, such as ``reads_validation=True``.
+    """
+
+    def make(pick: Callable[[Query], Picks]) -> Strategy:
+        return Strategy(pick.__name__, title, summary, labels, pick, **more)
+
+    return make
+
+
+def highest(scores: torch.Tensor, count: int) -> torch.Tensor:
+    """Positions of the ``count`` highest scores (n,), best first, ties in pool order: (count,).
+
+    Scores that differ by less than a billionth of the largest are ties, so that neither the solver
+    nor the rounding of a product decides between twins.
+    """
+    finite = scores[torch.isfinite(scores)].abs()
+    largest = float(finite.max()) if len(finite) else 0.0
+    grid = max(1e-9, 100 * torch.finfo(scores.dtype).eps) * largest
+    ranks = torch.round(scores / grid) if grid > 0 else scores
+    return torch.sort(-ranks, stable=True).indices[:count]

@@ -1,0 +1,1 @@
+"""Pools that do not fit into memory: read, scored and summed in chunks of rows."""

@@ -1,0 +1,70 @@
+"""What a study is: a function that gets a ``Bench`` and answers with a ``Finding``.
+
+Everything that a study says is about several seeds. Lines have a band of 95 % confidence in their
+mean, and a difference is called clear only if its interval leaves out zero.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from studies.bench import Bench
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a study found.
+
+    table : a column ``x_sd`` is the standard deviation of ``x`` over seeds. Accuracies and shares
+        are in %, gains in points of test accuracy.
+    sentences : two; their numbers come from the data.
+    """
+
+    figure: Figure
+    table: pd.DataFrame
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """An entry of the registry; called with a Bench, it gives a Finding.
+
+    name, title, shows : on the command line, on the page, and what can be seen in the picture.
+    dataset : what it is shown on by default, as ``--dataset`` takes it.
+    pca : the number of principal components that it needs on every data set; 0 if it works on the
+        columns as they are.
+    init : the number of labeled rows at the start that it needs on every data set; None for the
+        data set's own number.
+    images : whether the rows must be images.
+    """
+
+    name: str
+    title: str
+    shows: str
+    make: Callable[[Bench], Finding]
+    dataset: str
+    pca: int
+    init: int | None
+    images: bool
+
+    def __call__(self, bench: Bench) -> Finding:
+        return self.make(bench)
+
+
+def study(
+    title: str,
+    shows: str,
+    *,
+    dataset: str = "bank",
+    pca: int = 0,
+    init: int | None = None,
+    images: bool = False,
+) -> Callable[[Callable[[Bench], Finding]], Study]:
+    """Make a Study of a function, under the function's name. registry.py lists it."""
+
+    def make_study(make: Callable[[Bench], Finding]) -> Study:
+        return Study(make.__name__, title, shows, make, dataset, pca, init, images)
+
+    return make_study

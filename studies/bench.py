@@ -1,0 +1,142 @@
+"""What a study works with: a data set, a protocol and seeds."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from common.cli import seeds_words
+from common.errors import UserError
+from common.kinds import Protocol
+from common.parallel import Workers, few_threads, spread
+from data_prep.features import Prepared
+from data_utils import Split, Table, make_split
+from experiments.protocols import PROTOCOLS
+from experiments.settings import LoopSettings, decided_fit
+from models import LogisticRegression
+from strategies.base import InfluenceSettings
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A data set, a protocol and seeds, ready to be split.
+
+    table : the loaded data set.
+    protocol, seeds : how it is split, and how often.
+    init : labeled rows at the start.
+    pca : so many principal components in place of the columns; 0 for the columns as they are.
+    rounds, budget : rounds of queries, and picks in each.
+    jobs : processes; each works on one seed at a time.
+    quiet : show no progress bar.
+    study : the name of the study, for the progress bar and for errors.
+    """
+
+    table: Table
+    protocol: Protocol
+    seeds: tuple[int, ...]
+    init: int
+    pca: int = 0
+    rounds: int = 10
+    budget: int = 10
+    jobs: int = 1
+    quiet: bool = True
+    study: str = "study"
+
+    def split(self, seed: int, init: int | None = None) -> Split:
+        """The split of ``seed``, with ``init`` labeled rows in place of the bench's own number.
+
+        Raises UserError if the data are too few for it.
+        """
+        return make_split(self.table, self.protocol, init or self.init, seed, pca=self.pca)
+
+    def can_split(self, init: int) -> bool:
+        """Whether the data are enough for ``init`` labeled rows.
+
+        One seed answers for all, since the classes have the same sizes in every seed's parts.
+        """
+        with suppress(UserError):
+            self.split(self.seeds[0], init)
+            return True
+        return False
+
+    def settings(self, budget: int | None = None) -> LoopSettings:
+        """The settings of ``experiments.loop.run`` under the bench's protocol.
+
+        budget : picks in each round, in place of the bench's own number.
+        """
+        values = PROTOCOLS[self.protocol]
+        return LoopSettings(
+            rounds=self.rounds,
+            budget=budget or self.budget,
+            l2=values.l2,
+            intercept=values.intercept,
+            fit=decided_fit(values, self.table.dataset),
+            influence=InfluenceSettings(values.hessian),
+            legacy_generator=self.protocol == Protocol.PAPER,
+        )
+
+    def exact_model(self) -> LogisticRegression:
+        """The protocol's model, not fitted. Its fit is exact: influence is defined at an optimum,
+        and the lbfgs fit of the paper's protocol stops short of it."""
+        settings = self.settings()
+        return LogisticRegression(settings.l2, settings.intercept, warm_start=True)
+
+    def records(self, of_seed: Callable[["Bench", Split, int], Iterable[Any]]) -> pd.DataFrame:
+        """What ``of_seed(bench, split, seed)`` yields for every seed, in one frame.
+
+        of_seed : yields instances of a dataclass. Each is a row of the frame: a column ``seed``,
+            then the fields of the dataclass.
+
+        Raises UserError if a fit or a linear system cannot be solved.
+        """
+        tasks = spread(
+            _rows_of_seed, (self, of_seed), self.seeds, Workers(min(self.jobs, len(self.seeds)))
+        )
+        done = tqdm(
+            tasks,
+            self.study,
+            total=len(self.seeds),
+            unit="seed",
+            disable=self.quiet,
+            leave=False,
+        )
+        return pd.DataFrame([row for rows in done for row in rows])
+
+    def describe(self) -> str:
+        """The data and the setting in words."""
+        features = f", {self.pca} principal components" if self.pca else ""
+        return (
+            f"{self.table.dataset.name} ({self.table.file_names}{features}), "
+            f"{self.protocol} protocol: {self.settings().describe()}, "
+            f"{self.init} labeled rows, {seeds_words(self.seeds)}"
+        )
+
+
+def _rows_of_seed(shared: tuple[Bench, Callable], seed: int) -> list[dict[str, Any]]:
+    """The records of one seed as rows of a data frame."""
+    bench, of_seed = shared
+    split = bench.split(seed)
+    with few_threads(split.X.size):
+        try:
+            return [_row(seed, record) for record in of_seed(bench, split, seed)]
+        except np.linalg.LinAlgError as error:
+            raise UserError(f"{bench.study}, seed {seed}: {error}") from error
+
+
+def _row(seed: int, record: Any) -> dict[str, Any]:
+    """The fields of a record by name; kinds become plain text, as a file has them."""
+    values = {
+        name: str(value) if isinstance(value, Enum) else value
+        for name, value in asdict(record).items()
+    }
+    return {"seed": seed} | values
+
+
+def positions(data: Split | Prepared, rows: Sequence[int] | pd.Series) -> np.ndarray:
+    """The positions in ``data`` of these row numbers of the source file: (len(rows),)."""
+    return pd.Series(np.arange(len(data.rows)), index=data.rows)[list(rows)].to_numpy(int)

@@ -1,0 +1,165 @@
+"""What the picks do to the boundary."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from data_utils import Split
+from experiments.loop import run
+from experiments.plots import PALETTE
+from experiments.results import picks_frame
+from models import LogisticRegression
+from studies.base import Finding, study
+from studies.bench import Bench, positions
+from studies.drawing import GREY, RULE_COLOURS, legend_above, panels
+from studies.seed_statistics import mean_and_deviation
+from studies.wording import title_of, verdict, with_interval
+
+CLASS_COLOURS = [PALETTE[i] for i in (6, 5, 3, 4, 1, 2, 7, 11)]
+GRID_POINTS = 400  # along each axis, at which the models are asked for their probabilities
+
+
+@dataclass(frozen=True)
+class BoundaryRecord:
+    """All picks of one rule.
+
+    accuracy_before, accuracy_after, not_true : test accuracy before and after the picks, and the
+        share of their labels that are not the true ones, in %.
+    pick_norm : the mean norm of the picks over that of the pool.
+    """
+
+    rule: str
+    accuracy_before: float
+    accuracy_after: float
+    not_true: float
+    pick_norm: float
+
+
+@study(
+    "What the picks do to the boundary",
+    "Two principal components, few labels. Regions: the model after the picks; lines: its boundary "
+    "before. A pick has the colour of the label given, a small point of the pool the colour of its "
+    "true label.",
+    dataset="waveform",
+    pca=2,
+    init=30,
+)
+def boundary(bench: Bench) -> Finding:
+    records = bench.records(_of_seed)
+    table = mean_and_deviation(records, ["rule"])
+    return Finding(_figure(bench), table, _sentences(records))
+
+
+def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[BoundaryRecord]:
+    for rule in RULE_COLOURS:
+        curve = run(split, rule, bench.settings(), seed).curve
+        yield BoundaryRecord(
+            rule=rule,
+            accuracy_before=100 * curve[0].test_accuracy,
+            accuracy_after=100 * curve[-1].test_accuracy,
+            not_true=100 * curve[-1].wrong_share,
+            pick_norm=float(np.mean([record.pick_norm for record in curve[1:]])),
+        )
+
+
+def _sentences(records: pd.DataFrame) -> tuple[str, ...]:
+    sentences = []
+    for rule, of_rule in records.groupby("rule", sort=False):
+        difference = of_rule["accuracy_after"] - of_rule["accuracy_before"]
+        sentences.append(
+            f"{title_of(rule)}: the picks lie {with_interval(of_rule['pick_norm'])} times as far "
+            f"from the centre as the pool's rows, {with_interval(of_rule['not_true'], 1)} % of "
+            "their labels are not true, and compared with the model before the picks, test "
+            f"accuracy after them is {verdict(difference)}."
+        )
+    return tuple(sentences)
+
+
+# --- the picture ----------------------------------------------------------------------------------
+
+
+def _figure(bench: Bench) -> Figure:
+    """The pool, the picks of each rule, and the model before and after them, for the first seed."""
+    split = bench.split(bench.seeds[0])
+    figure, axes = panels(2, height=3.2, sharex=True)
+    for (panel,), rule in zip(axes, RULE_COLOURS, strict=True):
+        _draw_rule(panel, bench, split, rule)
+        panel.set(title=title_of(rule), ylabel="second component")
+    panel.set_xlabel("first component")
+    panel.plot([], [], color=GREY, lw=1.3, label="boundary before")
+    for marker, name in ("o", "true label"), ("X", "another label"):
+        panel.scatter([], [], color=GREY, marker=marker, s=34, lw=0, label=name)
+    legend_above(figure, panel, columns=3)
+    return figure
+
+
+def _draw_rule(axes: Axes, bench: Bench, split: Split, rule: str) -> None:
+    """The pool, the picks of one rule, and the model before and after them."""
+    picks = picks_frame(run(split, rule, bench.settings(), bench.seeds[0]).picks)
+    picked = positions(split, picks["row"])
+    X, y = split.X[split.labeled], split.y[split.labeled]
+    before = bench.exact_model().fit(X, y)
+    after = bench.exact_model().fit(np.vstack([X, split.X[picked]]), np.append(y, picks["label"]))
+    colours = np.resize(CLASS_COLOURS, len(before.classes_))
+
+    shown = split.X[np.append(split.pool, split.labeled)]
+    margin = 0.05 * np.ptp(shown, axis=0)
+    (left, bottom), (right, top) = shown.min(0) - margin, shown.max(0) + margin
+    mesh = np.meshgrid(np.linspace(left, right, GRID_POINTS), np.linspace(bottom, top, GRID_POINTS))
+    _draw_regions(axes, mesh, after, colours)
+    _draw_boundary(axes, mesh, before)
+    _draw_rows(axes, split, picks, dict(zip(before.classes_, colours, strict=True)))
+    axes.grid(False)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+
+
+def _draw_regions(
+    axes: Axes, mesh: Sequence[np.ndarray], model: LogisticRegression, colours: np.ndarray
+) -> None:
+    """Tint each region with the colour of the class that the model answers there."""
+    region = _probabilities(model, mesh).argmax(-1)
+    edges = np.arange(len(colours) + 1) - 0.5
+    axes.contourf(*mesh, region, levels=edges, colors=colours, alpha=0.14)
+
+
+def _draw_boundary(axes: Axes, mesh: Sequence[np.ndarray], model: LogisticRegression) -> None:
+    """Draw, for each class, the line at which it is as probable as the most probable other."""
+    p = _probabilities(model, mesh)
+    classes = p.shape[-1]
+    for code in range(1 if classes == 2 else 0, classes):  # two classes share one line
+        lead = p[..., code] - np.delete(p, code, -1).max(-1)
+        axes.contour(*mesh, lead, levels=[0], colors=GREY, linewidths=1.3)
+
+
+def _probabilities(model: LogisticRegression, mesh: Sequence[np.ndarray]) -> np.ndarray:
+    """The model's p(c|x) at each point of the mesh: (points, points, K)."""
+    grid = np.column_stack([coordinates.ravel() for coordinates in mesh])
+    return model.predict_proba(grid).reshape(*mesh[0].shape, -1)
+
+
+def _draw_rows(axes: Axes, split: Split, picks: pd.DataFrame, colour_of: dict) -> None:
+    """Draw the pool as small points, and the picks by whether their labels are true.
+
+    picks : as in picks.csv. colour_of : a colour for each label.
+    """
+    first, second = split.X[split.pool].T
+    true_colours = [colour_of[label] for label in split.y[split.pool]]
+    axes.scatter(first, second, s=2, lw=0, alpha=0.5, c=true_colours)
+    picked = positions(split, picks["row"])
+    is_true = (picks["label"] == picks["true_label"]).to_numpy()
+    for chosen, marker, size in (is_true, "o", 22), (~is_true, "X", 34):
+        first, second = split.X[picked[chosen]].T
+        axes.scatter(
+            first,
+            second,
+            c=[colour_of[label] for label in picks["label"][chosen]],
+            s=size,
+            marker=marker,
+            edgecolor="w",
+            lw=0.5,
+            zorder=3,
+        )

@@ -1,0 +1,107 @@
+"""How many picks, from how many labels?"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from common.errors import UserError
+from common.kinds import TextEnum
+from data_utils import Split
+from experiments.settings import LoopSettings
+from studies.base import Finding, study
+from studies.bench import Bench
+from studies.drawing import legend_above, panels
+from studies.gains import GainRecord, gain, gain_lines, gains_by_level
+from studies.seed_statistics import clearly_positive, mean_and_deviation, method_columns
+from studies.wording import with_interval
+
+BUDGETS = (1, 2, 5, 10, 20, 50, 100)  # picks in a round
+LABELED_SIZES = (50, 100, 200, 300, 500, 1000)  # labeled rows at the start
+
+
+class Varied(TextEnum):
+    """What is varied, as the table and the picture name it."""
+
+    PICKS = "picks in a round"
+    LABELED = "labeled rows at the start"
+
+
+@study(
+    "How many picks, from how many labels?",
+    "Gain in test accuracy over all rounds, by picks in a round and by labeled rows at the start.",
+)
+def budget(bench: Bench) -> Finding:
+    records = bench.records(_of_seed)
+    by = ["varied", "level"]
+    table = mean_and_deviation(method_columns(records, by, "gain"), by)
+    return Finding(_figure(records), table, _sentences(records))
+
+
+def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[GainRecord]:
+    budgets, sizes = levels(bench, split)
+    for picks in budgets:
+        yield from _gains(split, bench.settings(budget=picks), seed, Varied.PICKS, picks)
+    for size in sizes:
+        yield from _gains(bench.split(seed, size), bench.settings(), seed, Varied.LABELED, size)
+
+
+def levels(bench: Bench, split: Split) -> tuple[list[int], list[int]]:
+    """The BUDGETS and the LABELED_SIZES for which the data are enough.
+
+    Raises UserError if there are fewer than two of either.
+    """
+    rows = len(split.labeled) + len(split.pool)
+    picked = bench.rounds * bench.budget
+    budgets = [picks for picks in BUDGETS if bench.rounds * picks <= len(split.pool)]
+    sizes = [size for size in LABELED_SIZES if bench.can_split(size) and size + picked <= rows]
+    if min(len(budgets), len(sizes)) < 2:
+        raise UserError(
+            "budget varies the picks and the labeled rows; the "
+            f"{rows:,} rows for both are too few here: give a larger data set or fewer --rounds"
+        )
+    return budgets, sizes
+
+
+def _gains(
+    split: Split, settings: LoopSettings, seed: int, varied: Varied, level: int
+) -> Iterator[GainRecord]:
+    for method in ("salutary", "salutary_plus", "random"):
+        yield GainRecord(varied, level, method, gain(split, method, settings, seed))
+
+
+def _figure(records: pd.DataFrame) -> Figure:
+    figure, axes = panels(2)
+    parts = records.groupby("varied", sort=False)
+    for (panel,), (varied, of_varied) in zip(axes, parts, strict=True):
+        gain_lines(panel, of_varied, varied)
+        panel.set_ylabel("gain (points)")
+    legend_above(figure, axes[0, 0], columns=3)
+    return figure
+
+
+def _sentences(records: pd.DataFrame) -> tuple[str, ...]:
+    names = {
+        "salutary_plus": "Salutary plus",
+        "salutary": "Salutary",
+        "random": "random rows with their true labels",
+    }
+    sentences = []
+    for varied, of_varied in records.groupby("varied", sort=False):
+        by_level = gains_by_level(of_varied)
+        (lowest, first), *_, (highest, last) = by_level.items()
+        changes = ", ".join(
+            f"from {with_interval(first[method])} to {with_interval(last[method])} points "
+            f"for {name}"
+            for method, name in names.items()
+        )
+        above = [
+            clearly_positive(gains["salutary_plus"] - gains["random"])
+            for gains in by_level.values()
+        ]
+        sentences.append(
+            f"From {lowest:,} to {highest:,} {varied} the gain goes {changes}; the gain of "
+            f"Salutary plus is clearly above that of random rows at {sum(above)} of {len(above)} "
+            "levels."
+        )
+    return tuple(sentences)

@@ -1,0 +1,26 @@
+"""All studies, in the order of --list and of the page.
+
+To add a study, write its function in a file of this package and its name into the list here.
+"""
+
+from studies.base import Study
+from studies.boundary import boundary
+from studies.budget import budget
+from studies.gallery import gallery
+from studies.hessian import hessian
+from studies.retrain import retrain
+from studies.truth import truth
+from studies.validation import validation
+
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        truth,
+        budget,
+        validation,
+        retrain,
+        hessian,
+        gallery,
+        boundary,
+    )
+}

@@ -1,0 +1,73 @@
+"""benchmarks/: the scripts through the command line, with this engine only; no claim on time."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.helpers import ROOT
+
+ENGINE = ROOT / "benchmarks" / "engine.py"
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    monkeypatch.syspath_prepend(str(ENGINE.parent))
+    return importlib.import_module("engine")
+
+
+def test_cg_agrees_with_the_dense_reference_and_the_table_says_so(tmp_path):
+    out = tmp_path / "figures.json"
+    options = "--jobs B --engines cg --shrink 60 --repeats 1 --no-growth --float float64 --out"
+    done = subprocess.run(
+        [sys.executable, ENGINE, *options.split(), out],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if "| this engine, CG" in line]
+    record = json.loads(out.read_text())["jobs"]["B"]["contestants"]["cg"]
+    assert 0 < record["error"] < 1e-8  # 0: it took the dense way too
+    assert record["same_top"] == 10
+    assert f"{record['error']:.0e}" in row
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--limit", "0"], "whole number of 1 or more"), (["--jobs", "D"], "invalid choice: 'D'")],
+)
+def test_wrong_options_end_with_exit_code_2(engine, capsys, options, message):
+    with pytest.raises(SystemExit) as end:
+        engine.main(options)
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_library_that_is_not_there_is_named_with_the_way_to_it(engine, monkeypatch):
+    monkeypatch.setattr(engine, "find_spec", lambda module: None)
+    record = engine.contest("pydvl-cg", None, None)
+    assert record["status"] == "not installed (pip install --no-deps -r requirements-bench.txt)"
+    assert record["status"] in engine.contest_table({"pydvl-cg": record}, ["pydvl-cg"])
+
+
+def test_a_contestant_that_takes_too_long_or_fails_is_said_so(engine):
+    assert engine.run_isolated(time.sleep, 0.5, 60) == {"status": "not finished in 0.5 s"}
+    failed = engine.run_isolated(int, 60, "one")
+    assert failed["status"].startswith("failed: ValueError: invalid literal")
+
+
+def test_exponents_are_those_of_the_times(engine):
+    growth = engine.growth
+    sizes = [(n, growth.D, growth.K, "n") for n in growth.ROWS]
+    sizes += [(growth.MIDDLE, *pair, name) for name, of in growth.COLUMNS.items() for pair in of]
+    power = {"n": 1.0, "narrow": 0.7, "wide": 0.9}
+    points = [
+        {"n": n, "D": D, "K": K, "series": series, "pool": 1e-9 * n * (D * K) ** power[series]}
+        for n, D, K, series in sizes
+    ]
+    assert growth.exponents(points) == pytest.approx(power)

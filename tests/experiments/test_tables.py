@@ -1,0 +1,63 @@
+"""Tables say what the numbers say, and frames have the promised columns."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from experiments import results, statistics, tables
+from experiments.loop import PickRecord
+from tests.experiments.records import curves_frame
+
+
+def rows(text):
+    cells = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines()]
+    return {row[0]: row[1:] for row in cells if len(row) > 1}
+
+
+def test_table_shows_rounds_gain_mean_and_marks_the_best():
+    shown = rows(tables.accuracy_table(curves_frame(), "title"))
+    assert shown["method"] == [*"012", *"gain mean initial bought valid. seconds".split()]
+    assert shown["Margin"] == "50.0 60.0 70.0* +20.0* 60.0* 30 20 0 1.50".split()
+    assert shown["Salutary"] == "50.0 65.0* 60.0 +10.0 58.3 30 0* 40 0.75*".split()
+
+
+def test_table_over_seeds_shows_means_and_deviations():
+    curves = curves_frame(seeds=(0, 1))
+    shown = rows(tables.accuracy_table(curves, "title"))
+    assert shown["Margin"][:5] == ["51.0", "61.0", "71.0*", "+20.0* ± 0.0", "61.0* ± 1.4"]
+
+
+def test_long_runs_show_eleven_rounds():
+    curves = curves_frame(rounds=40)
+    header = rows(tables.accuracy_table(curves, "title"))["method"]
+    assert header[:11] == [str(r) for r in range(0, 41, 4)]
+
+
+def test_frames_have_the_promised_columns():
+    curves = curves_frame()
+    assert ",".join(curves) == (
+        "dataset,protocol,method,seed,round,test_accuracy,validation_accuracy,validation_loss,"
+        "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap,condition"
+    )
+    columns = "method,seed,round,row,label,true_label,score,norm"
+    pick = PickRecord("random", 0, 1, 17, "yes", "no", np.nan, 2.0)
+    frame = results.picks_frame([pick])
+    assert ",".join(frame) == columns
+    assert frame.iloc[0].to_dict() | {"score": None} == asdict(pick) | {"score": None}
+    assert ",".join(results.picks_frame([])) == columns
+
+
+def test_references_get_no_star():
+    curves = curves_frame(methods=("full_pool", "salutary"))
+    shown = rows(tables.accuracy_table(curves, "title"))
+    assert "*" not in "".join(shown["Full pool"])
+    assert shown["Salutary"][3] == "+10.0*"
+
+
+def test_statistics_of_a_single_seed_show_no_deviation():
+    shown = tables.statistics_cells(statistics.summary(curves_frame()))
+    assert shown.loc["Margin", ["final", "p", "against"]].tolist() == ["70.0", "", ""]
+    several = curves_frame(seeds=(0, 1, 2))
+    shown = tables.statistics_cells(statistics.summary(several))
+    assert shown.loc["Margin", "final"] == "72.0 ± 2.0"
+    assert shown.loc["Salutary", "against"] == "Margin"

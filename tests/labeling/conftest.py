@@ -1,0 +1,44 @@
+"""Fixtures of this folder: tables of the shipped bank, and label.py on them."""
+
+import pandas as pd
+import pytest
+
+import label
+from data_prep.places import SHIPPED
+
+
+def run_in(
+    folder, *options, labeled="labeled.csv", pool="pool.csv", validation="validation.csv"
+) -> int:
+    files = {"labeled": labeled, "unlabeled": pool, "validation": validation}
+    named = [f"--{option}={folder / name}" for option, name in files.items() if name]
+    chosen = dict(option.split("=") for option in options if "=" in option)
+    defaults = {"--target": "y", "--budget": "6", "--out": str(folder / "plus.csv")}
+    kept = [f"{name}={value}" for name, value in (defaults | chosen).items()]
+    return label.main([*named, *kept, *(option for option in options if "=" not in option)])
+
+
+@pytest.fixture(scope="session")
+def run():
+    """label.py on the tables in a folder: ``run(folder, *options)`` gives the exit code.
+
+    Six labels in all unless the options say more; other tables by ``labeled``, ``pool`` and
+    ``validation``, None for no such table.
+    """
+    return run_in
+
+
+@pytest.fixture(scope="session")
+def cells():
+    """A table's cells as texts: ``cells(path)``."""
+    return lambda path: pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Tables of the shipped bank: 120 labeled, 300 validation, 400 pool rows."""
+    bank = pd.read_csv(SHIPPED / "bank/bank.csv.gz").sample(frac=1, random_state=0)
+    bank[:120].to_csv(tmp_path / "labeled.csv", index=False)
+    bank[120:420].to_csv(tmp_path / "validation.csv", index=False)
+    bank[420:820].drop(columns="y").to_csv(tmp_path / "pool.csv", index=False)
+    return tmp_path

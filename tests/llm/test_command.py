@@ -1,0 +1,79 @@
+"""main_llm.py on 200 real texts with the real encoder, and mistakes in its options."""
+
+import json
+import re
+import sys
+
+import pytest
+from matplotlib.image import imread
+
+from llm.texts import TASKS
+from main_llm import main
+from tests.helpers import ROOT, error_of
+
+
+def test_without_a_network_the_tables_and_all_files_appear(done, result_files):
+    printed, folder = done
+    assert {path.name for path in folder.iterdir()} == result_files
+    assert "dropped 768 texts: rated nearer to 0 than 0.5" in printed
+    assert "strict protocol but for l2: l2 200, intercept, Hessian over the labeled set" in printed
+    assert "lora, 74,498 trainable parameters, 1 epoch)" in printed
+    for row in ("No added labels", "Random", "Salutary", "Salutary plus"):
+        assert re.search(rf"\| {row} +\|", printed.split("fine-tuned (lora")[1])
+    assert re.search(r"agree on \d+\.\d % .* correlate over 3 strategies: Pearson -?\d", printed)
+    for name in ("curves.png", "tuned.png", "fidelity.png"):
+        assert imread(folder / name).std() > 0.05
+    told = json.loads((folder / "run.json").read_text())["language"]
+    assert told["encoder"] == "all-MiniLM-L6-v2"
+    assert told["recipe"]["tune"] == "lora"
+
+
+def test_references_print_three_ways_to_use_all_labels(capsys, tmp_path):
+    arguments = "--task tweets --texts 200 --references --epochs 1 --tune head --quiet --out"
+    assert main([*arguments.split(), str(tmp_path)]) == 0
+    table = capsys.readouterr().out
+    assert "tweets: all 160 true labels, 40 test texts" in table
+    accuracies = [float(line.split("|")[2]) for line in table.splitlines() if "." in line]
+    assert len(accuracies) == 4
+    assert accuracies[2] > accuracies[0]  # the embeddings know more than the commonest class
+    assert not list(tmp_path.iterdir())
+
+
+def test_list_names_tasks_and_strategies(capsys):
+    assert main(["--list"]) == 0
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert {*TASKS, "salutary_plus", "random", "full_pool"} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--task moviez", "unknown task 'moviez': did you mean 'movies'"),
+        ("--dataset movies", "is no table"),
+        ("--dataset none.csv --text-column a --target b", "none.csv does not exist"),
+        ("--dataset datasets/text/tweets.csv.gz", "--text-column: name the column"),
+        ("--target mood", "are for a table of your own"),
+        ("--methods none", "name a method to compare"),
+        ("--methods salutry", "did you mean 'salutary'"),
+        ("--encoder ./nothing", "./nothing is not a folder"),
+        ("--encoder datasets", "datasets holds no encoder"),
+        ("--encoder roberta-base", "put config.json, model.safetensors and the tokenizer's files"),
+        ("--task sst2", "put the files sst2/train-*.parquet"),
+        ("--max-tokens 513", "reads at most 512"),
+        ("--tune lorra", "invalid choice: 'lorra'"),
+        ("--texts 60 --init 2 --rounds 30", "the pool has"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert main([*arguments.split(), "--quiet", "--out", str(tmp_path / "out")]) == 2
+    assert message in error_of(capsys)
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+@pytest.mark.parametrize("name", ["transformers", "peft", "datasets"])
+def test_a_missing_package_names_make_llm(name, capsys, monkeypatch, glue, quick):
+    monkeypatch.setitem(sys.modules, name, None)
+    task = ["--task", "sst2", "--data-dir", str(glue)] if name == "datasets" else ["--texts", "50"]
+    assert main([*task, *quick, "--out", str(glue / "out")]) == 2
+    assert "is missing: make llm installs" in error_of(capsys)

@@ -1,0 +1,89 @@
+"""Fine-tuning on what a run picked: its records, and a run that was killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llm.finetuning import tuned_rounds
+from llm.stand_in import training_set
+from main_llm import main
+from tests.helpers import ROOT, split_of
+
+
+def test_every_round_is_tuned_and_beside_the_stand_ins_own_record(done):
+    _, folder = done
+    tuned, curves = (pd.read_csv(folder / f"{name}.csv") for name in ("tuned", "curves"))
+    assert len(tuned) == 1 + 3 * 2
+    for row in tuned[tuned["method"] != "none"].itertuples():
+        same = curves[(curves["method"] == row.method) & (curves["round"] == row.round)].iloc[0]
+        assert row.stand_in == pytest.approx(same["test_accuracy"])  # refitted: the same model
+        assert row.texts == 40 + 8 * row.round
+    start = tuned[tuned["method"] == "none"].iloc[0]
+    assert start["stand_in"] == pytest.approx(curves["test_accuracy"][0])
+    assert (tuned["tuned"] > 0.55).all()
+    # two models differ no more than their errors: |a - b| <= 1 - agreement
+    assert ((tuned["tuned"] - tuned["stand_in"]).abs() <= 1 - tuned["agreement"] + 1e-9).all()
+
+
+def test_a_killed_run_goes_on_and_ends_as_the_unbroken_one(done, tmp_path, whole_run, result_files):
+    """SIGKILL during the fine-tuning: the trainings that were done are not done again."""
+    _, unbroken = done
+    process = subprocess.Popen(
+        [sys.executable, *whole_run, str(tmp_path)],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    folder, deadline = tmp_path / "tweets-strict", time.monotonic() + 120
+    while len(list(folder.glob("unfinished-*/tuned-*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {p: p.stat().st_mtime_ns for p in folder.glob("unfinished-*/tuned-*.json")}
+    assert 3 <= len(kept) < 7
+    assert not (folder / "tuned.csv").exists()
+    marked = json.loads(next(iter(kept)).read_text())
+    next(iter(kept)).write_text(json.dumps(marked | {"seconds": 12345.0}))
+    assert main([*whole_run[1:], str(tmp_path)]) == 0
+    once, twice = (pd.read_csv(f / "tuned.csv") for f in (unbroken, folder))
+    assert 12345.0 in twice["seconds"].to_numpy()
+    pd.testing.assert_frame_equal(once.drop(columns="seconds"), twice.drop(columns="seconds"))
+    for name in ("picks.csv", "gallery.csv"):
+        assert (unbroken / name).read_bytes() == (folder / name).read_bytes()
+    assert {path.name for path in folder.iterdir()} == result_files
+
+
+def test_a_reference_trains_on_its_own_rows_with_their_true_labels():
+    split = split_of("wine")
+    none = pd.DataFrame({"round": [], "row": [], "label": []})
+    start, later = (training_set(split, "full_pool", none, number) for number in (0, 1))
+    np.testing.assert_array_equal(start.rows, split.labeled)
+    np.testing.assert_array_equal(later.rows, [*split.labeled, *split.pool])
+    np.testing.assert_array_equal(later.labels, split.y[later.rows])
+
+
+def test_a_strategy_trains_on_its_picks_up_to_the_round_as_they_were_labeled():
+    split = split_of("wine")
+    first, second = split.pool[[7, 3]]
+    label = np.setdiff1d(split.y, split.y[first])[0]  # not the true one
+    picks = pd.DataFrame(
+        {
+            "round": [1, 2],
+            "row": split.rows[[first, second]],
+            "label": [label, split.y[second]],
+        }
+    )
+    found = training_set(split, "salutary", picks, 1)
+    np.testing.assert_array_equal(found.rows, [*split.labeled, first])
+    np.testing.assert_array_equal(found.labels, [*split.y[split.labeled], label])
+    assert training_set(split, "salutary", picks, 2).rows[-1] == second
+
+
+@pytest.mark.parametrize(("every", "rounds"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (5, [5])])
+def test_the_last_round_is_tuned_whatever_n(every, rounds):
+    assert tuned_rounds(5, every) == rounds

@@ -1,0 +1,125 @@
+"""What every strategy keeps to, whichever rows it picks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from common.errors import UserError
+from common.kinds import LabelSource
+from experiments.loop import run
+from experiments.settings import LoopSettings
+from models import LogisticRegression
+from strategies.base import highest
+from strategies.registry import (
+    PAPER,
+    REFERENCES,
+    STRATEGIES,
+    chosen_methods,
+    gives_own_labels,
+    methods,
+)
+from tests.helpers import pick, query_of, query_on, split_of
+
+DRAWING = ["random", "pred_infl", "badge", "typiclust", "qbc", "bald"]  # read query.rng
+
+
+def test_the_registry_holds_the_papers_seven_and_only_salutary_labels_itself():
+    assert " ".join(PAPER) == "random entropy margin uncertainty pred_infl isal salutary"
+    assert tuple(STRATEGIES)[:7] == PAPER
+    assert [name for name in PAPER if STRATEGIES[name].labels == LabelSource.OWN] == ["salutary"]
+
+
+def test_the_registry_says_who_buys_and_who_refers():
+    assert list(REFERENCES) == ["labeled_plus_validation", "full_pool"]
+    assert not set(REFERENCES) & {*PAPER, *STRATEGIES}
+    own = [name for name in STRATEGIES if gives_own_labels(name)]
+    assert own == ["salutary", "salutary_expected", "salutary_greedy", "salutary_plus", "pseudo",
+                   "self_training"]  # fmt: skip
+    assert list(methods()) == [*STRATEGIES, *REFERENCES]
+    assert all(name == method.name for name, method in methods().items())
+
+
+def test_methods_are_chosen_by_name():
+    assert chosen_methods(()) == PAPER
+    assert chosen_methods(("all",)) == tuple(methods())
+    with pytest.raises(UserError, match="did you mean 'salutary'"):
+        chosen_methods(("random", "salutry"))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["bank", "wine"])
+@pytest.mark.parametrize("method", STRATEGIES)
+def test_every_strategy_picks_distinct_rows_the_same_ones_again(method, name):
+    first, again = (pick(method, query_of(name)) for _ in range(2))
+    assert len(set(first.rows)) == len(first.scores) == 10
+    assert set(first.rows) <= set(range(len(query_of(name).X_pool)))
+    np.testing.assert_array_equal(first.rows, again.rows)
+    np.testing.assert_array_equal(first.scores, again.scores)
+    assert np.isnan(first.scores).any() == (method == "random")
+    assert (first.labels is None) == (STRATEGIES[method].labels == LabelSource.TRUE)
+
+
+@pytest.mark.parametrize("method", DRAWING)
+def test_random_draws_follow_the_generator(method):
+    picks = [set(pick(method, query_of(seed=seed)).rows) for seed in (0, 0, 1)]
+    assert picks[0] == picks[1]
+    assert picks[0] != picks[2]
+
+
+@pytest.mark.parametrize("method", STRATEGIES)
+def test_classes_may_be_words(method):
+    query = query_of("wine")
+    y, y_validation = (
+        np.array([f"class {label:02}" for label in labels])
+        for labels in (query.y_labeled, query.y_validation)
+    )
+    model = LogisticRegression(query.model.l2).fit(query.X_labeled, y)
+    words = replace(query, model=model, y_labeled=y, y_validation=y_validation)
+    expected, picks = pick(method, query_of("wine")), pick(method, words)
+    assert picks.rows.tolist() == expected.rows.tolist()
+    if picks.labels is not None:
+        assert picks.labels.tolist() == [f"class {label:02}" for label in expected.labels]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", STRATEGIES)
+@pytest.mark.parametrize("different", [1, 2, 8])
+def test_a_pool_of_twins_can_be_used_up(method, different):
+    rng = np.random.default_rng(0)
+    X_pool = np.tile(rng.normal(size=(different, 3)), (8 // different, 1))
+    X, y = rng.normal(size=(6, 3)), np.array([0, 1, 2] * 2)
+    picks = pick(method, query_on(X, y, X_pool, budget=8))
+    assert sorted(picks.rows) == list(range(8))
+    assert len(picks.scores) == 8
+
+
+@pytest.mark.parametrize("method", STRATEGIES)
+def test_a_strategy_leaves_the_models_and_arrays_it_is_shown_alone(method):
+    query = query_of("bank")
+    theta, labels = query.model.theta_.clone(), query.y_labeled.copy()
+    pick(method, query)
+    assert (query.model.theta_ == theta).all()
+    assert (query.y_labeled == labels).all()
+
+
+def test_twins_go_in_pool_order_however_their_scores_were_rounded():
+    scores = torch.tensor([1.0, 3.0 - 1e-12, 3.0, -np.inf, 3.0 - 1e-6, 2.0], dtype=torch.float64)
+    assert highest(scores, 4).tolist() == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["bank", "wine"])
+@pytest.mark.parametrize("method", STRATEGIES)
+def test_the_whole_loop_runs_with_both_generators(method, name):
+    split = split_of(name)
+    settings = LoopSettings(rounds=2, budget=3, l2=1.0, legacy_generator=name == "bank")
+    curve, picks = run(split, method, settings, 0)
+    buys = STRATEGIES[method].labels == LabelSource.TRUE
+    bought = [0, 3, 6] if buys else [0, 0, 0]
+    assert [record.labels_bought for record in curve] == bought
+    assert len({p.row for p in picks}) == 6
+    true = dict(zip(split.rows, split.y, strict=True))
+    assert all(p.true_label == true[p.row] for p in picks)
+    if buys:
+        assert all(p.label == p.true_label for p in picks)

@@ -1,0 +1,120 @@
+"""explore.py by its command line: which studies are made, their files, and mistakes."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+import explore
+from studies.drawing import DPI, WIDTH
+from studies.registry import STUDIES
+from tests.helpers import ROOT
+
+PIXELS = round(WIDTH * DPI)
+
+
+def test_all_writes_a_picture_for_light_and_dark_and_a_table_of_each_study(explored):
+    assert list(STUDIES) == [
+        "truth", "budget", "validation", "retrain", "hessian", "gallery", "boundary",
+    ]  # fmt: skip
+    names = {f"{study}{end}" for study in STUDIES for end in (".png", "-dark.png", ".csv")}
+    assert {path.name for path in explored.iterdir()} == names | {"index.html"}
+    for study in STUDIES:
+        light, dark = imread(explored / f"{study}.png"), imread(explored / f"{study}-dark.png")
+        assert light.shape == dark.shape
+        assert light.shape[1] == PIXELS
+        assert light[0, 0, :3].min() == 1
+        assert dark[0, 0, :3].max() < 0.2
+        assert light[..., :3].std() > 0.03  # something is drawn
+        table = pd.read_csv(explored / f"{study}.csv")
+        assert len(table) >= 2
+        assert any(column.endswith("_sd") for column in table)
+
+
+def test_the_same_command_gives_the_same_bytes_with_one_process_or_two(small, explored, tmp_path):
+    quick = ["truth", "boundary", *small, "--quiet", "--jobs", "2", "--out", str(tmp_path)]
+    assert explore.main(quick) == 0
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert len(written) == 6  # and no page: that is for all
+    for name in written:
+        assert (tmp_path / name).read_bytes() == (explored / name).read_bytes(), name
+
+
+def test_one_study_by_the_shell_prints_its_table_and_two_sentences(small, tmp_path):
+    command = [sys.executable, "explore.py", "boundary", *small, "--jobs", "1", "--out"]
+    done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for text in ("2 principal components", "| accuracy before |", "Salutary: the picks lie",
+                 "Salutary plus: the picks lie", "boundary.png, boundary.csv in"):  # fmt: skip
+        assert text in done.stdout
+
+
+def test_results_are_saved_before_anything_is_printed_about_them(small, tmp_path, monkeypatch):
+    printed = []  # every text, and the files that were there when it was printed
+
+    def watched_print(text):
+        printed.append((text, {path.name for path in tmp_path.iterdir()}))
+
+    monkeypatch.setattr("builtins.print", watched_print)
+    assert explore.main(["boundary", *small, "--jobs", "1", "--out", str(tmp_path)]) == 0
+    (files,) = [files for text, files in printed if "Salutary: the picks lie" in text]
+    assert files == {"boundary.png", "boundary-dark.png", "boundary.csv"}
+
+
+def test_list_names_every_study_with_its_data_set(capsys):
+    assert explore.main(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [[s.name, s.dataset] for s in STUDIES.values()]
+
+
+def test_a_study_takes_more_labeled_rows_if_its_own_few_leave_out_a_class(tmp_path, capsys):
+    small = "boundary --dataset wine --seed 0 --rounds 1 --budget 1 --jobs 1 --out".split()
+    assert explore.main([*small, str(tmp_path)]) == 0
+    assert "300 labeled rows" in capsys.readouterr().out
+    assert explore.main([*small, str(tmp_path), "--init", "30"]) == 2
+    assert "give a larger --init" in capsys.readouterr().err
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("thruth", "unknown study 'thruth': did you mean 'truth'? choose from truth, budget"),
+        ("", "name a study: truth, budget"),
+        ("truth --dataset bnak", "unknown data set 'bnak': did you mean 'bank'?"),
+        ("truth --dataset bank:pca:x", "'pca:x' is neither efficientnet nor pca:N"),
+        ("truth --dataset mnist:efficientnet", "makes pca:N features, not efficientnet"),
+        ("truth --dataset bank:pca:900", "at most 48 components are to be had here"),
+        ("truth --dataset missing.csv --target y", "missing.csv does not exist"),
+        (
+            "truth --dataset breast_cancer --budget 90",
+            "give a smaller --budget, --rounds or --init",
+        ),
+        ("budget --dataset breast_cancer --rounds 200", "too few here"),
+        ("gallery --dataset bank", "gallery shows images, bank has none"),
+        ("retrain --dataset mnist", "this one has 7,850: give principal components"),
+        ("truth --seeds 5-3", "the range '5-3' runs backwards"),
+        ("truth --protocol lax", "invalid choice: 'lax'"),
+        ("truth --data-dir nowhere", "--data-dir nowhere is not a folder"),
+        ("truth --l2 3", "unrecognized arguments: --l2 3"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_writes_nothing(arguments, message, tmp_path, capsys):
+    given = [*arguments.split(), "--quiet", "--jobs", "1", "--out", str(tmp_path)]
+    assert explore.main([*given, *([] if "--seeds" in given else ["--seeds", "0"])]) == 2
+    error = capsys.readouterr().err.strip()
+    assert len(error.splitlines()) == 1
+    assert message in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert explore.main(["all", "--quiet", "--out", str(tmp_path / "file" / "explore")]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "cannot write to" in error
