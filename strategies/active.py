@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from modAL.models import ActiveLearner
 from modAL.uncertainty import entropy_sampling, margin_sampling, uncertainty_sampling
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
@@ -36,10 +35,13 @@ def uncertainty(query: Query) -> Picks:
 
 
 def _modal(query: Query, sampler: Callable) -> Picks:
-    """Let modAL query. Its teach and fit fail on today's scikit-learn: the loop does those."""
-    learner = ActiveLearner(estimator=query.model, query_strategy=sampler)
+    """Let one of modAL's samplers pick.
+
+    Not by its ActiveLearner: that catches every exception, and so would lose a Ctrl-C. Its teach
+    and fit fail on today's scikit-learn.
+    """
     pool = query.X_pool.cpu().numpy()
-    rows, _, scores = learner.query(pool, n_instances=query.budget, return_metrics=True)
+    rows, scores = sampler(query.model, pool, n_instances=query.budget)
     return Picks(rows, None, scores)
 
 
