@@ -3,9 +3,31 @@
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.helpers import SHARED
 from tests.helpers.cluster import cluster
+
+# Folders whose files share a costly run: one process does all of a folder.
+TOGETHER = ("tests/llm", "tests/studies")
+# Long ones start first, so that no process waits for another at the end.
+LONG = (*TOGETHER, "test_download", "test_comparison", "test_parallel", "test_main_scripts")
+
+
+class FilesAndFolders(LoadScopeScheduling):
+    """What one process of pytest-xdist does: a file, or a folder of TOGETHER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::")[0]
+        return next((folder for folder in TOGETHER if path.startswith(folder)), path)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return FilesAndFolders(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONG))
 
 
 @pytest.fixture(scope="session")
