@@ -86,7 +86,7 @@ def store_key(settings: Settings, table: Table) -> str:
         asdict(settings.loop),
         [file.record() for file in table.files],
         # Options of main_llm.py choose texts and columns of the same files.
-        hashlib.sha256(np.ascontiguousarray(table.data.X).tobytes()).hexdigest(),
+        hashlib.sha256(np.ascontiguousarray(table.data.X).data).hexdigest(),
         hashlib.sha256(repr(table.data.y.tolist()).encode()).hexdigest(),
         PROGRAM_HASH,
     ]

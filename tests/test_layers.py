@@ -145,3 +145,29 @@ def test_each_breach_is_found(files, breach, tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     assert any(sentence.startswith(breach) for sentence in breaches(tmp_path))
+
+
+# --- sizes, and the tests ------------------------------------------------------------------------
+
+MOST_LINES, MOST_FUNCTION_LINES = 400, 60
+
+
+@pytest.mark.parametrize("name", sorted(modules(ROOT)))
+def test_a_module_and_its_functions_are_short(name):
+    text = modules(ROOT)[name].read_text(encoding="utf-8")
+    assert text.count("\n") <= MOST_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < MOST_FUNCTION_LINES, node.name
+
+
+def test_no_test_imports_another_test():
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom | ast.Import):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                names += [alias.name for alias in node.names]
+                assert not any(part.startswith("test_") for n in names for part in n.split(".")), (
+                    path.name,
+                    names,
+                )
