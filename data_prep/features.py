@@ -54,13 +54,13 @@ def one_hot(frame: pd.DataFrame) -> np.ndarray:
 
 
 def prepare_bank_small(frame: pd.DataFrame) -> Prepared:
-    """UCI bank.csv: ``unknown`` stays a value of its own, it is in four rows of five."""
+    """UCI bank.csv. ``unknown`` is a value like the others: four rows of five have one."""
     y = _yes_no(frame["y"])
     return Prepared(one_hot(frame.drop(columns="y")), y, np.arange(len(frame)))
 
 
-# Text columns of bank-additional-full.csv in the paper's order. The values before the bar become
-# indicator columns; those after it are the others that occur.
+# Text columns of bank-additional-full.csv in the paper's order. Each value before the bar becomes
+# an indicator column; the values after the bar occur too.
 BANK_VALUES = {
     "job": "housemaid services admin. technician blue-collar unemployed retired entrepreneur "
     "management student self-employed |",

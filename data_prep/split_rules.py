@@ -1,4 +1,7 @@
-"""The rules that deal rows to the four parts of an experiment, published or drawn from a seed."""
+"""The rules that give each row to one of the four parts of an experiment.
+
+They are published (bank, wine) or ours, and draw from a seed.
+"""
 
 from dataclasses import dataclass
 
@@ -10,7 +13,10 @@ RARE = 10  # a class with fewer rows cannot be drawn in proportion into four par
 
 @dataclass(frozen=True)
 class Parts:
-    """Positions of the rows of each part, and of those that the scaler is fitted on (or None)."""
+    """Positions of the rows of each part.
+
+    scale : positions of the rows that the scaler is fitted on; None if features are not scaled.
+    """
 
     labeled: np.ndarray
     pool: np.ndarray
@@ -20,10 +26,14 @@ class Parts:
 
 
 def standard_parts(y, init: int, state: int, *, rare_state: int, standardise=True) -> Parts:
-    """Test 20 %, validation 25 % of the rest, ``init`` labeled rows of what is left, stratified.
+    """Stratified parts: test 20 %, validation 25 % of the rest, then ``init`` labeled rows.
 
-    Classes of fewer than RARE rows are dealt by hand after a shuffle: one row each to labeled,
-    validation and test, the others to the pool (so the paper deals class 9 of wine).
+    All other rows are the pool. A class of fewer than RARE rows is shuffled; then the labeled set,
+    the validation set and the test set get one row each, and the pool gets the others, as the paper
+    does with class 9 of wine.
+
+    state, rare_state : seeds of the draws and of that shuffle.
+    Raises ValueError if there are too few rows.
     """
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     common = np.flatnonzero(counts[codes] >= RARE)
@@ -44,7 +54,7 @@ def standard_parts(y, init: int, state: int, *, rare_state: int, standardise=Tru
 
 
 def bank_parts(y, init: int, seed: int) -> Parts:
-    """The paper's Bank notebook: five draws, the last of which mixes validation and pool again."""
+    """As in the paper's Bank notebook: five draws; the last one mixes validation set and pool."""
     train, rest = train_test_split(np.arange(len(y)), test_size=0.4, random_state=42 + seed)
     scale = train[: len(train) - round(0.25 * len(train))]
     test, validation = train_test_split(rest, test_size=0.5, random_state=42_000 + seed)
@@ -61,17 +71,17 @@ def bank_parts(y, init: int, seed: int) -> Parts:
 
 
 def wine_parts(y, init: int, seed: int) -> Parts:
-    """The paper's Wine notebook: features as they are."""
+    """As in the paper's Wine notebook, with the features as they are."""
     return standard_parts(y, init, 1 + seed, rare_state=seed, standardise=False)
 
 
 def other_parts(y, init: int, seed: int) -> Parts:
-    """No split is published: drawn as the Wine notebook's, standardised as the Bank notebook's."""
+    """For data sets without a published split: drawn as for Wine, standardised as for Bank."""
     return standard_parts(y, init, 1 + seed, rare_state=seed)
 
 
 def _labeled_off(rows, y, init: int, state: int) -> list[np.ndarray]:
-    """``rows`` as pool and labeled, the latter ``init`` rows drawn in proportion to the classes."""
+    """``rows`` as pool and labeled set, of ``init`` rows in proportion to the classes."""
     classes = len(np.unique(y[rows]))
     if not classes <= init <= len(rows) - classes:
         raise ValueError(

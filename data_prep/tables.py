@@ -123,25 +123,25 @@ def _named_once(path: Path, names: list[str]) -> None:
 
 
 def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[bytes, int]:
-    """The table's bytes in the form that the name asks for, and how many cells were made harmless.
+    """The table as a file of the form that its name ends in, and how many cells were quoted.
 
-    In CSV and TSV a text that begins with = + - @ gets an apostrophe in front, unless it is a
-    number: a spreadsheet would run it as a formula. Parquet keeps texts, and makes numbers of the
-    columns ``numbers``.
+    In CSV and TSV a text that begins with = + - @ gets an apostrophe in front unless it is a
+    number, because a spreadsheet would run it as a formula. Parquet keeps texts, and the columns
+    ``numbers`` become numbers.
     """
     kind, buffer, quoted = form_of(path), io.BytesIO(), 0
     frame = frame.copy()
     for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
         if kind == "parquet":
-            frame[name] = as_numbers(frame[name]) if name in numbers else plain(frame[name])
+            frame[name] = as_numbers(frame[name]) if name in numbers else of_one_type(frame[name])
         else:
             cells = frame[name].astype(object).where(frame[name].notna(), "").map(str)
-            frame[name], count = harmless(cells)
+            frame[name], count = quote_formulas(cells)
             quoted += count
     if kind == "parquet":
         frame.to_parquet(buffer, index=False)
         return buffer.getvalue(), 0
-    names, count = harmless(pd.Series(frame.columns, dtype=object))
+    names, count = quote_formulas(pd.Series(frame.columns, dtype=object))
     frame.columns = names
     try:
         text = frame.to_csv(index=False, lineterminator="\n", sep="," if kind == "csv" else "\t")
@@ -152,14 +152,14 @@ def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[
     return gzip.compress(content, mtime=0) if packed else content, quoted + count
 
 
-def harmless(cells: pd.Series) -> tuple[pd.Series, int]:
-    """The texts with an apostrophe before those that would run, and how many these are."""
+def quote_formulas(cells: pd.Series) -> tuple[pd.Series, int]:
+    """The texts, formulas with an apostrophe in front, and how many formulas there are."""
     runs = cells.str.contains(FORMULA) & pd.to_numeric(cells, errors="coerce").isna()
     return cells.mask(runs, "'" + cells), int(runs.sum())
 
 
-def plain(cells: pd.Series) -> pd.Series:
-    """The cells, as text if they are of several types, which Parquet has no column for."""
+def of_one_type(cells: pd.Series) -> pd.Series:
+    """The cells; as text if they have several types, because a Parquet column has one type."""
     return cells if cells.dropna().map(type).nunique() < 2 else texts(cells)
 
 

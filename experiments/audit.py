@@ -45,9 +45,10 @@ def audit(
 
 
 def confusion(picks: pd.DataFrame) -> pd.DataFrame:
-    """Counts of labels given (rows, by method) by true label (columns), over seeds and rounds.
+    """How often each label was given (rows, by method) to rows of each true label (columns).
 
-    Only of methods that give labels themselves; the others' are true.
+    picks : as in picks.csv. Only methods that give labels of their own are counted: all labels of
+    the other methods are true.
     """
     own = picks[picks["method"].isin([name for name in STRATEGIES if gives_own_labels(name)])]
     classes = np.unique(own[["label", "true_label"]].to_numpy())
@@ -60,10 +61,10 @@ def confusion(picks: pd.DataFrame) -> pd.DataFrame:
 
 
 def drift(picks: pd.DataFrame, initial_shares: Mapping) -> pd.DataFrame:
-    """Class shares (columns) of the labels that entered training, by method and round, over seeds.
+    """The share of each class (columns) in the labels of a round, by method and round.
 
-    Round 0 is ``initial_shares``, class → share of the initial labeled set, so that a column read
-    downwards shows how far a method's labels are from those that it started with.
+    picks : as in picks.csv. initial_shares : the share of each class in the initial labeled set; it
+    stands as round 0, so that a column shows how a class's share changes from the start on.
     """
     methods = list(dict.fromkeys(picks["method"]))
     rounds = pd.MultiIndex.from_product([methods, [0]], names=["method", "round"])

@@ -11,7 +11,17 @@ from scipy.stats import t as student
 from scipy.stats import ttest_rel, wilcoxon
 from statsmodels.stats.multitest import multipletests
 
+from common.kinds import TextEnum
+
 LEVEL = 0.05
+
+
+class Verdict(TextEnum):
+    """What the test of a method against the best other method says, at LEVEL."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNCLEAR = ""
 
 
 def accuracies(curves: pd.DataFrame) -> pd.DataFrame:
@@ -27,12 +37,14 @@ def aulc(accuracy: pd.DataFrame) -> pd.Series:
 
 
 def summary(curves: pd.DataFrame, references: Collection[str] = ()) -> pd.DataFrame:
-    """A row per method: mean and deviation of final accuracy and AULC, a test of it, human labels.
+    """A row per method: final accuracy and AULC over seeds, a test of the AULC, human labels.
 
-    ``p`` is the two-sided Wilcoxon signed-rank test of a method's AULC against the best OTHER
-    method's on the same seeds, corrected by Holm for as many comparisons as there are methods;
-    ``verdict`` is "better" or "worse" if it is below LEVEL, else "". NaN for a single seed.
-    ``references`` are no methods to choose from: they are shown, but neither tested nor rivals.
+    Columns: ``final`` and ``aulc`` are means over seeds in %, ``…_sd`` their standard deviations.
+    ``p`` is that of the two-sided Wilcoxon signed-rank test of the method's AULC against the best
+    OTHER method's (``against``) on the same seeds, corrected by Holm for as many comparisons as
+    there are methods; NaN for a single seed. ``verdict`` is a Verdict.
+
+    references : methods that are shown, but neither tested nor compared with.
     """
     accuracy = accuracies(curves)
     area = aulc(accuracy).unstack("seed").reindex(accuracy.index.unique("method"))
@@ -46,7 +58,7 @@ def summary(curves: pd.DataFrame, references: Collection[str] = ()) -> pd.DataFr
         }
     )
     counts = [name for name in curves if name.startswith("labels_")]
-    out = out.join(curves.groupby("method")[counts].max())  # those of the last round
+    out = out.join(curves.groupby("method")[counts].max())  # the counts of the last round
     out = out.assign(against="", p=np.nan, verdict="")
     means = out["aulc"].drop(references, errors="ignore")
     if area.shape[1] < 2 or len(means) < 2:
@@ -56,7 +68,8 @@ def summary(curves: pd.DataFrame, references: Collection[str] = ()) -> pd.DataFr
     raw = [paired_p(area.loc[m], area.loc[r]) for m, r in zip(tested, rivals, strict=True)]
     p = multipletests(raw, method="holm")[1]
     ahead = means.to_numpy() > means[rivals].to_numpy()
-    verdict = np.where(p < LEVEL, np.where(ahead, "better", "worse"), "")
+    better, worse, unclear = (verdict.value for verdict in Verdict)
+    verdict = np.where(p < LEVEL, np.where(ahead, better, worse), unclear)
     told = pd.DataFrame({"against": rivals, "p": p, "verdict": verdict}, index=tested)
     return out.drop(columns=told.columns).join(told).fillna({"against": "", "verdict": ""})
 

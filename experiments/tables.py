@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from prettytable import PrettyTable
 
+from experiments.statistics import Verdict
 from strategies.registry import REFERENCES, titles
 
 MOST_ROUNDS = 11  # columns of the printed table; curves.csv holds every round
@@ -72,7 +73,7 @@ def accuracy_table(curves: pd.DataFrame, title: str) -> str:
     return out.get_string()
 
 
-MARK = {"better": " ▲", "worse": " ▼", "": ""}
+MARK = {Verdict.BETTER: " ▲", Verdict.WORSE: " ▼", Verdict.UNCLEAR: ""}
 LEGEND = (
     "AULC: area under the learning curve; p: paired Wilcoxon test of it against the best other "
     "method, Holm-corrected; ▲, ▼: significantly above, below that"

@@ -29,9 +29,9 @@ def draw_seed(rng: Generator) -> int:
 
 
 def ask(query: Query, asked: SingleAnnotatorPoolQueryStrategy, **arguments) -> Picks:
-    """Let a strategy of scikit-activeml pick; the scores are its utilities at the time of the pick.
+    """Let a strategy of scikit-activeml pick. The scores are its utilities when it picked.
 
-    It sees the labeled rows, labels as class numbers, followed by the pool, labels missing.
+    It gets the labeled rows with class numbers as labels, and then the pool without labels.
     """
     size = len(query.X_labeled)
     X = torch.cat([query.X_labeled, query.X_pool]).cpu().numpy()
@@ -45,10 +45,10 @@ def ask(query: Query, asked: SingleAnnotatorPoolQueryStrategy, **arguments) -> P
 
 
 def without_repeats(rows: np.ndarray, scores: np.ndarray, query: Query) -> Picks:
-    """The picks, those that are there twice replaced by rows at random, without a score.
+    """The picks. A row that was picked twice is replaced by a random one, without a score.
 
-    If no other row differs from what they have, TypiClust and BADGE draw at random, and may draw a
-    row twice: from small pools, and from pools full of twins.
+    TypiClust and BADGE draw at random if no row of the pool differs from the rows they have, and so
+    may draw a row twice. This happens in small pools, and in pools with many equal rows.
     """
     first = np.sort(np.unique(rows, return_index=True)[1])
     missing = query.budget - len(first)
@@ -62,8 +62,8 @@ def without_repeats(rows: np.ndarray, scores: np.ndarray, query: Query) -> Picks
 def committee(query: Query) -> list[SklearnClassifier]:
     """Models like the query's, fitted to bootstrap resamples of the labeled set.
 
-    Each class is resampled by itself, so that every member knows all of them: some classes have a
-    single labeled row, which a plain bootstrap leaves out more than one time in three.
+    Each class is resampled by itself, so that every member knows all classes. A plain bootstrap
+    leaves a class with a single labeled row out more than one time in three.
     """
     codes = class_numbers(query.model, query.y_labeled).cpu().numpy()
     X_labeled, members = query.X_labeled.cpu().numpy(), []
@@ -78,7 +78,7 @@ def committee(query: Query) -> list[SklearnClassifier]:
     "Core-set", "farthest from all labeled rows (Sener & Savarese 2018)", labels=LabelSource.TRUE
 )
 def coreset(query: Query) -> Picks:
-    """Greedy k-center (arXiv 1708.00489); a linear model has no embedding but its features."""
+    """Greedy k-center (arXiv 1708.00489), on the features: a linear model has no embedding."""
     return ask(query, CoreSet(random_state=draw_seed(query.rng)))
 
 
@@ -99,8 +99,10 @@ def badge(query: Query) -> Picks:
     labels=LabelSource.TRUE,
 )
 def typiclust(query: Query) -> Picks:
-    """One cluster per labeled and wanted row, and the densest place of each cluster without a label
-    (arXiv 2202.02794)."""
+    """As many clusters as labeled rows and picks; the densest row of each cluster without a label.
+
+    arXiv 2202.02794.
+    """
     # The library's own k-means takes 0.6 s for Bank's pool: no need for the authors' mini-batches.
     asked = TypiClust(random_state=draw_seed(query.rng))
     with warnings.catch_warnings():  # fewer different rows than clusters: see without_repeats
@@ -111,7 +113,7 @@ def typiclust(query: Query) -> Picks:
 @strategy("QBC", "split votes of a committee (Seung et al. 1992)", labels=LabelSource.TRUE)
 def qbc(query: Query) -> Picks:
     """Query by committee, disagreement as the entropy of the votes, ties at random."""
-    # Not the library's default, the divergence from the mean: that is BALD's score, see there.
+    # The library's default is the divergence from the mean, which is the score of BALD below.
     asked = QueryByCommittee(method="vote_entropy", random_state=draw_seed(query.rng))
     return ask(query, asked, ensemble=committee(query), fit_ensemble=False)
 
