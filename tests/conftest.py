@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.helpers import SHARED
@@ -48,6 +49,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the full bank, diabetes and UCI waveform files are not beside this checkout")
     return folder
+
+
+@pytest.fixture
+def one_thread():
+    """Two threads gain nothing on small products, and wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

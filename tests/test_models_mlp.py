@@ -10,13 +10,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from models import MLP, LogisticRegression
 from tests.helpers import split_of
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def labeled(name):

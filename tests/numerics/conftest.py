@@ -1,19 +1,14 @@
 """Fixtures for the tests of this folder."""
 
 import pytest
-import torch
 
 from models import MLP
 from tests.numerics.cases import setting
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Two threads gain nothing on small products, and wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread(one_thread):
+    """Every test of this folder runs on one thread."""
 
 
 @pytest.fixture(scope="package")

@@ -4,19 +4,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import torch
 from pyarrow import parquet
 
 from tests.streaming.cases import pool_of
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    """Two threads gain nothing on small chunks, and wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def _one_thread(one_thread):
+    """Every test of this folder runs on one thread."""
 
 
 @pytest.fixture(scope="package")
