@@ -55,6 +55,17 @@ def test_the_files_are_whole_before_anything_of_the_answer_is_printed(folder, mo
     assert all(was_there)
 
 
+@pytest.mark.parametrize(
+    "changed", ["--l2=30", "--seed=3", "--method=salutary", "--rounds=2", "--budget=8"]
+)
+def test_each_option_reaches_the_labels(changed, folder, run):
+    """The split-off validation rows hang on --seed, so there is no validation table here."""
+    assert run(folder, "--quiet", validation=None) == 0
+    default = (folder / "plus.csv").read_bytes()
+    assert run(folder, "--quiet", "--force", changed, validation=None) == 0
+    assert (folder / "plus.csv").read_bytes() != default
+
+
 def test_without_validation_a_part_is_split_off_and_its_cost_is_said(folder, capsys, run):
     assert run(folder, "--dry-run", validation=None) == 0
     printed = capsys.readouterr().out
