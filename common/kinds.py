@@ -23,6 +23,14 @@ class Protocol(TextEnum):
 
     PAPER = "paper"
     STRICT = "strict"
+    TUNED = "tuned"
+
+
+class PenaltyRule(TextEnum):
+    """How l2 is chosen, if it is no number (experiments/penalty.py)."""
+
+    VALIDATION = "validation"  # by the log loss on the validation rows
+    CV = "cv"  # by cross-validation on the rows that are trained on
 
 
 class ModelKind(TextEnum):

@@ -1,0 +1,88 @@
+"""The penalty l2, chosen from one fixed grid: on the validation rows, or by cross-validation.
+
+Each value is judged by the log loss of a model that is fitted with it. A tie goes to the larger
+value. The grid is walked from the largest value down, so that a model with a warm start begins near
+its optimum.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold
+
+import influence
+from common.errors import UserError
+from models import MLP, LogisticRegression
+
+GRID = tuple(np.logspace(3, -2, 13).tolist())
+FOLDS = 5
+
+
+class Rows(NamedTuple):
+    """Features X (n, D), on the model's device, and labels y (n,) of the same rows."""
+
+    X: torch.Tensor
+    y: np.ndarray
+
+    def at(self, positions: np.ndarray) -> "Rows":
+        """The rows at these positions (m,)."""
+        return Rows(self.X[torch.as_tensor(positions)], self.y[positions])
+
+
+def chosen_on_validation(
+    model: LogisticRegression | MLP, training: Rows, validation: Rows
+) -> float:
+    """The l2 whose model, fitted to ``training``, has the lowest log loss on ``validation``.
+
+    model : gives all parameters but l2; it is not changed.
+
+    Raises UserError if the validation rows have one class, or if a value cannot be fitted.
+    """
+    if len(np.unique(validation.y)) < 2:
+        raise UserError(
+            f"l2 cannot be chosen on validation rows that are all of class {validation.y[0]}: "
+            "give l2 as a number, or cv"
+        )
+    return GRID[int(_losses(model, training, validation).argmin())]
+
+
+def chosen_by_cross_validation(model: LogisticRegression | MLP, training: Rows, seed: int) -> float:
+    """The l2 with the lowest log loss over FOLDS stratified folds of ``training``.
+
+    A class of fewer than FOLDS rows is never held out, so that every fit knows all classes.
+    model : as in ``chosen_on_validation``. seed : of the folds.
+
+    Raises UserError if fewer than two classes have FOLDS rows, or if a value cannot be fitted.
+    """
+    classes, codes, counts = np.unique(training.y, return_inverse=True, return_counts=True)
+    fills = counts >= FOLDS
+    if fills.sum() < 2:
+        raise UserError(
+            f"l2 cannot be chosen by {FOLDS}-fold cross-validation: class {classes[~fills][0]} has "
+            f"fewer than {FOLDS} rows to train on: label more rows, or give l2 as a number"
+        )
+    common = np.flatnonzero(fills[codes])
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    losses = np.zeros(len(GRID))
+    for _, held_out in folds.split(common, codes[common]):
+        out = np.zeros(len(codes), bool)
+        out[common[held_out]] = True
+        kept = training.at(np.flatnonzero(~out))
+        losses += _losses(model, kept, training.at(np.flatnonzero(out)))
+    return GRID[int(losses.argmin())]
+
+
+def _losses(model: LogisticRegression | MLP, training: Rows, held_out: Rows) -> np.ndarray:
+    """The sum of the log losses on ``held_out`` of models fitted to ``training``, by GRID."""
+    fitted, losses = clone(model), []
+    for l2 in GRID:
+        try:
+            fitted.set_params(l2=l2).fit_tensors(*training)
+        except np.linalg.LinAlgError as error:
+            raise UserError(
+                f"l2 = {l2:.3g} of the grid cannot be fitted: {error}; or give l2 as a number"
+            ) from error
+        losses.append(influence.loss(fitted.head_, fitted.embed_tensor(held_out.X), held_out.y))
+    return np.array(losses)
