@@ -19,7 +19,7 @@ DEFAULTS = ExperimentOptions(
     rounds=10,
     budget=10,  # picks in each round
     seeds=(0,),
-    protocol="paper",  # l2 = 50, no intercept, the published split
+    protocol=None,  # the paper's: l2 = 50, no intercept, the published split
 )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from common.errors import UserError
 from common.escape import terminal
+from common.kinds import PenaltyRule
 
 STOPPED = "\nstopped by Ctrl-C; no result was changed"
 
@@ -134,6 +135,15 @@ def positive(text: str) -> float:
     """A number above 0."""
     if not 0 < _number(text) < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return _number(text)
+
+
+def penalty(text: str) -> float | PenaltyRule:
+    """A number above 0, or the name of a rule that chooses one."""
+    if text in tuple(PenaltyRule):
+        return PenaltyRule(text)
+    if not 0 < _number(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither validation, cv nor a number above 0")
     return _number(text)
 
 

@@ -20,7 +20,7 @@ from data_prep.places import find
 from data_utils import make_split
 from experiments import report, statistics, tables
 from experiments.options import ComparisonOptions, ExperimentOptions, flattened
-from experiments.pipeline import open_table
+from experiments.pipeline import below_majority_note, open_table
 from experiments.results import Result, remove_store, save
 from experiments.runner import OnRounds, run_experiment
 from experiments.settings import check_options, settle
@@ -64,6 +64,8 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
         remove_store(result)
         print(terminal(result.heading))
         print(tables.statistics_table(summary))
+        if result.below_majority:
+            print(terminal(below_majority_note(result)))
     say(tables.LEGEND)
     say(f"report.md, table.csv, table.tex and penalties.png in {options.out}")
 

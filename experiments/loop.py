@@ -15,9 +15,10 @@ import torch
 
 import influence
 from common.errors import UserError
-from common.kinds import LabelSource
+from common.kinds import LabelSource, PenaltyRule
 from data_utils import Split
 from experiments.audit import audit
+from experiments.penalty import GRID, Rows, chosen_by
 from experiments.settings import LoopSettings
 from models import MLP, LogisticRegression
 from numerics.linear import as_tensor
@@ -32,7 +33,7 @@ class RoundRecord:
     Accuracies are fractions, ``validation_loss`` is per row. ``labels_…`` count the human labels
     behind the round's model. ``wrong_share`` and ``pick_norm``: see audit.py. ``gap`` is validation
     less test accuracy. ``condition`` is the condition number of the influence's Hessian, NaN if no
-    solver told it.
+    solver told it. ``l2`` is the penalty of the round's model.
     """
 
     method: str
@@ -49,6 +50,7 @@ class RoundRecord:
     pick_norm: float
     gap: float
     condition: float
+    l2: float
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Features:
     """A split's features on the device, brought there once for all methods.
 
     X (n, D) : every row. pool, validation, test : the rows of these parts. norms (n,) : of X.
+    l2 : the penalty that all methods begin with.
     """
 
     X: torch.Tensor
@@ -87,12 +90,29 @@ class Features:
     validation: torch.Tensor
     test: torch.Tensor
     norms: np.ndarray
+    l2: float
 
     @classmethod
-    def of(cls, split: Split, settings: LoopSettings) -> "Features":
+    def of(cls, split: Split, settings: LoopSettings, seed: int) -> "Features":
+        """Raises UserError as ``initial_l2`` does."""
         X = as_tensor(split.X, settings.device, settings.torch_dtype)
         norms = np.sqrt(np.einsum("nd,nd->n", split.X, split.X))
-        return cls(X, X[split.pool], X[split.validation], X[split.test], norms)
+        l2 = initial_l2(split, settings, seed, X)
+        return cls(X, X[split.pool], X[split.validation], X[split.test], norms, l2)
+
+
+def initial_l2(split: Split, settings: LoopSettings, seed: int, X: torch.Tensor) -> float:
+    """The penalty of round 0: a number, or what the rule chooses on the initial labeled rows.
+
+    X (n, D) : the features of every row on the device.
+    Raises UserError if the rule cannot choose, see experiments/penalty.py.
+    """
+    if not isinstance(settings.l2, PenaltyRule):
+        return settings.l2
+    training, validation = (
+        Rows(X[part], split.y[part]) for part in (split.labeled, split.validation)
+    )
+    return chosen_by(settings.l2, settings.classifier(seed, GRID[0]), training, validation, seed)
 
 
 def run(
@@ -105,12 +125,12 @@ def run(
 ) -> RunRecords:
     """One method on one split: rounds + 1 records, and a record per pick.
 
-    on_round : called after every round. features : ``Features.of(split, settings)``, if it is made
-    already.
-    Raises UserError if the pool is smaller than rounds × budget.
+    on_round : called after every round. features : ``Features.of(split, settings, seed)``, if it is
+    made already.
+    Raises UserError if the pool is smaller than rounds × budget, or if l2 cannot be chosen.
     """
     check_pool(split, settings)
-    state = _Run(split, method, settings, seed, features or Features.of(split, settings))
+    state = _Run(split, method, settings, seed, features or Features.of(split, settings, seed))
     if method in REFERENCES:
         state.train_on(REFERENCES[method], on_round)
         return RunRecords(state.curve, [])
@@ -123,6 +143,8 @@ def run(
             picks = strategy(query)
             check_picks(picks, strategy, query)
             state.label(picks, round_number)
+            if settings.retune:
+                state.choose_l2(PenaltyRule(settings.l2))
         state.fit()
         state.record(round_number, perf_counter() - start, strategy)
         on_round()
@@ -151,7 +173,8 @@ class _Run:
         self.labeled = self.split.labeled
         self.labels = self.split.y[self.labeled]
         self.left = np.arange(len(self.split.pool))
-        self.model = self.settings.classifier(self.seed)
+        self.model = self.settings.classifier(self.seed, self.features.l2)
+        self.l2_rule = self.settings.l2
 
     def query(self, rng: Generator) -> Query:
         """The next round, as a strategy sees it: for a network, the inputs of its last layer."""
@@ -195,6 +218,14 @@ class _Run:
                 )
             )
 
+    def choose_l2(self, rule: PenaltyRule) -> None:
+        """Choose the penalty by this rule, on the rows that are trained on now."""
+        training = Rows(self.features.X[self.labeled], self.labels)
+        validation = Rows(self.features.validation, self.split.y[self.split.validation])
+        l2 = chosen_by(rule, self.model, training, validation, self.seed)
+        self.model.set_params(l2=l2)
+        self.l2_rule = rule
+
     def fit(self) -> None:
         self.model.fit_tensors(self.features.X[self.labeled], self.labels)
 
@@ -203,7 +234,9 @@ class _Run:
         own = isinstance(method, Strategy) and method.labels == LabelSource.OWN
         mean_norm = self.features.norms[self.split.pool].mean()
         wrong_share, pick_norm = audit(self.picks, round_number, own, mean_norm)
-        reads_validation = method.reads_validation and round_number > 0
+        reads_validation = (
+            method.reads_validation and round_number > 0 or self.l2_rule == PenaltyRule.VALIDATION
+        )
         on_test, on_validation, loss = measure(self.model, self.split, self.features)
         self.curve.append(
             RoundRecord(
@@ -221,6 +254,7 @@ class _Run:
                 pick_norm=pick_norm,
                 gap=on_validation - on_test,
                 condition=self.memory.condition,
+                l2=self.model.l2,
             )
         )
         self.memory.condition = float("nan")
@@ -233,6 +267,8 @@ class _Run:
                 self.labeled = reference.rows(self.split)
                 self.labels = self.split.y[self.labeled]
                 self.bought = int(np.isin(self.labeled, self.split.pool).sum())
+                if isinstance(self.settings.l2, PenaltyRule):
+                    self.choose_l2(PenaltyRule.CV)
             self.fit()
             self.record(round_number, perf_counter() - start, reference)
             on_round()

@@ -10,12 +10,12 @@ from common.cli import (
     name_list,
     not_negative,
     option,
-    positive,
+    penalty,
     same_option,
     seed_list,
     whole_number,
 )
-from common.kinds import HessianRows, ModelKind, Protocol, Source
+from common.kinds import HessianRows, ModelKind, PenaltyRule, Protocol, Source
 from data_prep.feature_choice import FeatureChoice, feature_choice
 
 
@@ -61,11 +61,12 @@ class ExperimentOptions:
         "(docs/scale.md)",
         metavar="ADDRESS",
     )
-    protocol: str = option(
-        "paper",
+    protocol: str | None = option(
+        None,
         "paper: l2 50, no intercept, Hessian over the pool, published splits; strict: "
-        "standardised features, l2 1, intercept, Hessian over the labeled set, seeded splits "
-        "(default: paper)",
+        "standardised features, l2 1, intercept, Hessian over the labeled set, seeded splits; "
+        "tuned: strict, but l2 is chosen on the validation rows "
+        "(default: paper; tuned for a table of your own)",
         choices=tuple(Protocol),
     )
     model: str = option(
@@ -79,8 +80,16 @@ class ExperimentOptions:
         "rows that the influence's Hessian sums over (default: the protocol's)",
         choices=tuple(HessianRows),
     )
-    l2: float | None = option(
-        None, "penalty beside the sum of losses (default: the protocol's)", type=positive
+    l2: float | PenaltyRule | None = option(
+        None,
+        "penalty beside the sum of losses: a number; validation, the best of 13 values on the "
+        "validation rows; cv, the best by 5-fold cross-validation on the labeled rows "
+        "(default: the protocol's)",
+        type=penalty,
+        metavar="X|validation|cv",
+    )
+    retune: bool = option(
+        False, "choose l2 again after the picks of every round", action="store_true"
     )
     intercept: bool | None = option(
         None,
@@ -147,7 +156,9 @@ class ComparisonOptions:
     )
     methods: tuple[str, ...] = _same("methods")
     seeds: tuple[int, ...] = _same("seeds")
-    protocol: str = option("strict", "paper or strict (default: strict)", choices=tuple(Protocol))
+    protocol: str = option(
+        "tuned", "paper, strict or tuned (default: tuned)", choices=tuple(Protocol)
+    )
     model: str = _same("model")
     rounds: int = _same("rounds")
     budget: int = _same("budget")

@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 
 import influence
 from common.errors import UserError
+from common.kinds import PenaltyRule
 from models import MLP, LogisticRegression
 
 GRID = tuple(np.logspace(3, -2, 13).tolist())
@@ -29,6 +30,19 @@ class Rows(NamedTuple):
     def at(self, positions: np.ndarray) -> "Rows":
         """The rows at these positions (m,)."""
         return Rows(self.X[torch.as_tensor(positions)], self.y[positions])
+
+
+def chosen_by(
+    rule: PenaltyRule,
+    model: LogisticRegression | MLP,
+    training: Rows,
+    validation: Rows,
+    seed: int,
+) -> float:
+    """The l2 that the rule chooses; raises UserError as the function behind it does."""
+    if rule == PenaltyRule.VALIDATION:
+        return chosen_on_validation(model, training, validation)
+    return chosen_by_cross_validation(model, training, seed)
 
 
 def chosen_on_validation(

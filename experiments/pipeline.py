@@ -7,7 +7,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.escape import terminal
-from common.kinds import Task
+from common.kinds import PenaltyRule, Protocol, Task
 from data_prep.files import provenance_lines
 from data_prep.image_encoder import encode
 from data_utils import Table, load
@@ -51,6 +51,17 @@ def open_table(options: ExperimentOptions, task: Task, say: Callable[[str], None
     return table
 
 
+def below_majority_note(result: Result) -> str:
+    """What to tell of a result whose methods are all below the most frequent class."""
+    told = (
+        "note: every method ends below always answering the most frequent class "
+        f"({100 * result.majority_accuracy:.1f} %)"
+    )
+    if result.settings.protocol == Protocol.TUNED:
+        return f"{told}: these features may say too little about the classes"
+    return f"{told}: try --protocol tuned, which chooses l2 and has an intercept"
+
+
 def print_result(result: Result, say: Callable[[str], None]) -> None:
     """Print the table of a result and what it says over seeds; remarks go to ``say``."""
     parts = ", ".join(f"{part} {size:,}" for part, size in result.split.sizes().items())
@@ -61,12 +72,17 @@ def print_result(result: Result, say: Callable[[str], None]) -> None:
     )
     print(terminal(result.settings.describe()))
     print(terminal(tables.accuracy_table(result.curves, f"{result.source}: test accuracy in %")))
+    if result.below_majority:
+        print(terminal(below_majority_note(result)))
     if len(result.settings.seeds) > 1:
         summary = statistics.summary(result.curves, list(REFERENCES))
         print(tables.statistics_table(summary))
         say(tables.LEGEND)
     say("gain: last round less round 0; mean: over all rounds; *: best value")
     say("human labels: initial, at the start; bought, of picks; valid., if the method reads them")
+    if isinstance(result.settings.loop.l2, PenaltyRule):
+        by_seed = result.initial_l2()
+        say("l2 of the methods: " + ", ".join(f"{v:.3g} (seed {s})" for s, v in by_seed.items()))
     worst = result.curves["condition"].max()  # NaN if no Hessian was factored
     if worst > ILL_CONDITIONED:
         print(

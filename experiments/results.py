@@ -16,6 +16,7 @@ from data_utils import Split, Table
 from experiments.loop import PickRecord, RoundRecord
 from experiments.plots import curves_picture
 from experiments.settings import Settings
+from strategies.registry import REFERENCES
 
 CURVE_COLUMNS = ["dataset", "protocol", *(item.name for item in fields(RoundRecord))]
 PICK_COLUMNS = [item.name for item in fields(PickRecord)]
@@ -54,6 +55,24 @@ class Result:
         split = self.split
         answer, _ = Counter(split.y[split.labeled].tolist()).most_common(1)[0]
         return float((split.y[split.test] == answer).mean())
+
+    @property
+    def below_majority(self) -> bool:
+        """Whether every method's mean accuracy in the last round is below ``majority_accuracy``."""
+        last = self.curves[self.curves["round"] == self.curves["round"].max()]
+        means = last.groupby("method")["test_accuracy"].mean()
+        return bool((means.drop(list(REFERENCES), errors="ignore") < self.majority_accuracy).all())
+
+    def initial_l2(self) -> dict[int, float]:
+        """The penalty of round 0, the same for all methods, by seed."""
+        first = self.curves[self.curves["round"] == 0]
+        return first.groupby("seed")["l2"].first().to_dict()
+
+    def last_l2(self) -> dict[str, dict[int, float]]:
+        """The penalty of the last round, by method and seed."""
+        last = self.curves[self.curves["round"] == self.curves["round"].max()]
+        by_method = last.groupby("method", sort=False)
+        return {name: of.set_index("seed")["l2"].to_dict() for name, of in by_method}
 
 
 def curves_frame(records: Sequence[RoundRecord], dataset: str, protocol: str) -> pd.DataFrame:
@@ -114,6 +133,7 @@ def run_record(result: Result) -> dict[str, Any]:
             "classes": table.dataset.classes,
         },
         "split": split.sizes(),
+        "l2": {"initial": result.initial_l2(), "last": result.last_l2()},
         "versions": {"python": python_version()} | library_versions(),
         "method_seconds": result.curves.groupby("method", sort=False)["seconds"].sum().to_dict(),
     }

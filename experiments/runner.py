@@ -189,7 +189,7 @@ def run_seed(
 ) -> list[RunRecords]:
     """The records of these methods on one seed's split, from the store if they are there."""
     split = plan.split_of(seed)
-    features = cache(lambda: Features.of(split, plan.settings))  # not made if all is in the store
+    features = cache(lambda: Features.of(split, plan.settings, seed))  # if the store lacks a run
     results = []
     with few_threads(split.X.size):
         for method in methods:

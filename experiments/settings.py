@@ -12,7 +12,7 @@ import torch
 
 from common.cli import seeds_words
 from common.errors import UserError, check_known
-from common.kinds import HessianRows, ModelKind, Protocol, Source, Task
+from common.kinds import HessianRows, ModelKind, PenaltyRule, Protocol, Source, Task
 from common.parallel import Workers
 from data_prep.catalogue import DATASETS, SCRIPTS, Dataset, is_own_table
 from data_prep.feature_choice import AS_THEY_ARE, FeatureChoice
@@ -28,7 +28,10 @@ class LoopSettings:
     """What the loop needs to know beside the data, the method and the seed.
 
     rounds, budget : rounds of queries, and picks in each.
-    model, l2, intercept, fit, device, dtype : of the classifier, see models.py.
+    model, l2, intercept, fit, device, dtype : of the classifier, see models.py. If l2 is a rule, it
+        is chosen once for each split, on the initial labeled rows, for all methods. References
+        choose by cross-validation on the rows that they train on.
+    retune : choose l2 again after the picks of every round.
     influence : how strategies compute it.
     legacy_generator : draw from NumPy's RandomState with the published seeds, not from a Generator.
         The published Random and Pred. Infl. curves can only be repeated so.
@@ -37,7 +40,8 @@ class LoopSettings:
     rounds: int = 10
     budget: int = 10
     model: ModelKind = ModelKind.LOGISTIC
-    l2: float = 50.0
+    l2: float | PenaltyRule = 50.0
+    retune: bool = False
     intercept: bool = False
     fit: str = "newton"
     device: str = "cpu"
@@ -49,20 +53,20 @@ class LoopSettings:
     def torch_dtype(self) -> torch.dtype:
         return getattr(torch, self.dtype)
 
-    def classifier(self, seed: int) -> LogisticRegression | MLP:
-        """The model of a run, not fitted."""
+    def classifier(self, seed: int, l2: float) -> LogisticRegression | MLP:
+        """The model of a run with this penalty, not fitted."""
         if self.model == ModelKind.MLP:
             # No warm start: a network that goes on training changes from round to round with the
             # number of its steps, and not only with its labels.
             return MLP(
-                l2=self.l2,
+                l2=l2,
                 fit_intercept=self.intercept,
                 random_state=seed,
                 device=self.device,
                 dtype=self.dtype,
             )
         return LogisticRegression(
-            self.l2,
+            l2,
             self.intercept,
             solver=self.fit,
             warm_start=True,
@@ -75,7 +79,16 @@ class LoopSettings:
         network = "the last layer of an MLP, " if self.model == ModelKind.MLP else ""
         rows = "pool" if self.influence.hessian == HessianRows.POOL else "labeled set"
         intercept = "intercept" if self.intercept else "no intercept"
-        return f"{network}l2 {self.l2:g}, {intercept}, Hessian over the {rows}"
+        return f"{network}{self._describe_l2()}, {intercept}, Hessian over the {rows}"
+
+    def _describe_l2(self) -> str:
+        if not isinstance(self.l2, PenaltyRule):
+            return f"l2 {self.l2:g}"
+        how = {
+            PenaltyRule.VALIDATION: "on the validation rows",
+            PenaltyRule.CV: "by cross-validation",
+        }
+        return f"l2 chosen {how[self.l2]}{', again after every round' * self.retune}"
 
 
 @dataclass(frozen=True)
@@ -126,7 +139,7 @@ class Settings:
 
 
 def check_options(options: ExperimentOptions, task: Task) -> ExperimentOptions:
-    """The options with the data set that they ask for, once they are known to fit the script.
+    """The options with the data set and the protocol decided, once they fit the script.
 
     Raises UserError for options that exclude each other, for unknown names, and for a data set of
     another task.
@@ -147,9 +160,13 @@ def check_options(options: ExperimentOptions, task: Task) -> ExperimentOptions:
         )
     if options.dask and options.jobs > 1:
         raise UserError("--dask and --jobs exclude each other: the cluster has its own processes")
+    protocol = options.protocol or (Protocol.TUNED if is_own_table(name) else Protocol.PAPER)
+    l2 = options.l2 or PROTOCOLS[Protocol(protocol)].l2
+    if options.retune and not isinstance(l2, PenaltyRule):
+        raise UserError(f"--retune chooses l2, which is {l2:g} here: give --l2 validation or cv")
     chosen_methods(options.methods)
     find_device(options.device)
-    return replace(options, dataset=name)
+    return replace(options, dataset=name, protocol=protocol)
 
 
 def check_task(task: Task, dataset: Dataset, name: str) -> None:
@@ -192,6 +209,7 @@ def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) 
         budget=options.budget,
         model=ModelKind(options.model),
         l2=values.l2,
+        retune=options.retune,
         intercept=values.intercept,
         fit=decided_fit(values, dataset, ModelKind(options.model)),
         device="cpu" if on_cluster else find_device(options.device),

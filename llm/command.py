@@ -63,7 +63,7 @@ def run(options: LanguageOptions, given: dict[str, Any]) -> None:
     table = data.table(asked.device, options.quiet)
     say(f"{len(texts.y):,} embeddings of {encoder.name} in {perf_counter() - start:.1f} s")
 
-    settings = settle(asked, {"l2": options.l2} | given, table.dataset)
+    settings = settle(asked, given, table.dataset)
     split_of = partial(split_texts, table, texts.test, settings.init)
     tuner = FineTuner(data, recipe_of(options, settings.loop.device))
     if options.references:
@@ -116,7 +116,7 @@ def experiment_options(options: LanguageOptions) -> ExperimentOptions:
     decided = {
         "dataset": options.dataset or options.task,
         "methods": methods,
-        "protocol": Protocol.STRICT,
+        "protocol": Protocol.TUNED,
         "device": find_device(options.device),
     }
     return ExperimentOptions(**shared | decided)

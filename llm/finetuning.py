@@ -170,8 +170,9 @@ def _tune_one(shared: tuple[FineTuner, StandInRun], task: TuningTask) -> TuningR
     training = run.training_set(split, task.method, task.seed, task.round)
     finished = tuner.train(split, training, task.seed)
     predicted, truth = tuner.classes_of(finished), split.y[split.test]
-    answers = run.refitted(split, training, task.seed).predict(split.X[split.test])
     record = run.record(task.method, task.seed, task.round)
+    stand_in = run.refitted(split, task.method, task.seed, task.round)
+    answers = stand_in.predict(split.X[split.test])
     return TuningRecord(
         method=task.method,
         seed=task.seed,

@@ -60,8 +60,7 @@ def gallery_frame(texts: Texts, run: StandInRun) -> pd.DataFrame:
 def _record(run: StandInRun, pick: Any, position: int, shown: np.ndarray) -> GalleryRecord:
     """pick : a row of picks.csv. position : of its text in ``shown``, the texts (n,)."""
     split = run.split_of(pick.seed)
-    training = run.training_set(split, pick.method, pick.seed, pick.round - 1)
-    model = run.refitted(split, training, pick.seed)
+    model = run.refitted(split, pick.method, pick.seed, pick.round - 1)
     return GalleryRecord(
         method=pick.method,
         seed=pick.seed,

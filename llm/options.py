@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from common.cli import name_list, option, positive, same_option, whole_number
-from common.kinds import TextEnum
+from common.kinds import PenaltyRule, TextEnum
 from experiments.options import ExperimentOptions
 
 METHODS = ("random", "margin", "salutary", "salutary_plus")
@@ -90,9 +90,8 @@ class LanguageOptions:
     init: int = option(100, "labeled texts at the start (default: 100)", type=whole_number(2))
     seeds: tuple[int, ...] = _same("seeds")
     jobs: int = _same("jobs")
-    l2: float = option(
-        200.0, "penalty of the stand-in beside the sum of losses (default: 200)", type=positive
-    )
+    l2: float | PenaltyRule | None = _same("l2")
+    retune: bool = _same("retune")
     hessian: str | None = _same("hessian")
     intercept: bool | None = _same("intercept")
     device: str = _same("device")

@@ -4,16 +4,20 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression as SklearnRegression
 from sklearn.pipeline import make_pipeline
 
+from common.kinds import PenaltyRule
 from data_utils import Split
+from experiments.penalty import GRID, Rows, chosen_by_cross_validation
 from experiments.runner import SplitOf
-from experiments.settings import Settings
+from experiments.settings import LoopSettings, Settings
 from experiments.tables import printed, with_deviation
 from llm.finetuning import FineTuner
 from llm.stand_in import TrainingSet
+from models import MLP, LogisticRegression
 
 
 def references_table(tuner: FineTuner, split_of: SplitOf, settings: Settings) -> str:
@@ -53,10 +57,18 @@ def _predictions(
     ).fit(texts[rows], labels)
     yield "TF-IDF of words and pairs, logistic regression", words.predict(texts[split.test])
 
-    stand_in = settings.loop.classifier(seed).fit(split.X[rows], labels)
+    stand_in = _tuned_stand_in(settings.loop, Rows(torch.as_tensor(split.X[rows]), labels), seed)
     predicted = stand_in.predict(split.X[split.test])
     yield "embeddings, logistic regression (the stand-in)", predicted
 
     recipe = tuner.recipe
     finished = tuner.train(split, training, seed)
     yield f"fine-tuned, {recipe.tune}, {recipe.epochs_text}", tuner.classes_of(finished)
+
+
+def _tuned_stand_in(settings: LoopSettings, rows: Rows, seed: int) -> LogisticRegression | MLP:
+    """The stand-in, fitted to these rows; its l2 is chosen on them if the settings give a rule."""
+    l2 = settings.l2
+    if isinstance(l2, PenaltyRule):
+        l2 = chosen_by_cross_validation(settings.classifier(seed, GRID[0]), rows, seed)
+    return settings.classifier(seed, l2).fit(*rows)

@@ -61,7 +61,11 @@ class StandInRun:
         at = (curves["seed"] == seed) & (curves["round"] == round_number)
         return curves[at & ((method == NONE) | (curves["method"] == method))].iloc[0]
 
-    def refitted(self, split: Split, training: TrainingSet, seed: int) -> LogisticRegression | MLP:
-        """The stand-in, fitted again to its training set of a round: the same model as then."""
-        model = self.result.settings.loop.classifier(seed)
+    def refitted(
+        self, split: Split, method: str, seed: int, round_number: int
+    ) -> LogisticRegression | MLP:
+        """The stand-in, fitted again as ``method`` had it after a round."""
+        training = self.training_set(split, method, seed, round_number)
+        l2 = self.record(method, seed, round_number)["l2"]
+        model = self.result.settings.loop.classifier(seed, l2)
         return model.fit(split.X[training.rows], training.labels)

@@ -16,9 +16,11 @@ from common.kinds import Protocol
 from common.parallel import Workers, few_threads, spread
 from data_prep.features import Prepared
 from data_utils import Split, Table, make_split
+from experiments.loop import initial_l2
 from experiments.protocols import PROTOCOLS
 from experiments.settings import LoopSettings, decided_fit
 from models import LogisticRegression
+from numerics.linear import as_tensor
 from strategies.base import InfluenceSettings
 
 
@@ -80,11 +82,17 @@ class Bench:
             legacy_generator=self.protocol == Protocol.PAPER,
         )
 
-    def exact_model(self) -> LogisticRegression:
-        """The protocol's model, not fitted. Its fit is exact: influence is defined at an optimum,
-        and the lbfgs fit of the paper's protocol stops short of it."""
-        settings = self.settings()
-        return LogisticRegression(settings.l2, settings.intercept, warm_start=True)
+    def l2(self, split: Split, seed: int) -> float:
+        """The penalty that every method begins with on this split of ``seed``.
+
+        Raises UserError if the protocol's rule cannot choose one.
+        """
+        return initial_l2(split, self.settings(), seed, as_tensor(split.X))
+
+    def exact_model(self, split: Split, seed: int) -> LogisticRegression:
+        """The protocol's model for this split, not fitted. Its fit is exact: influence is defined
+        at an optimum, and the lbfgs fit of the paper's protocol stops short of it."""
+        return LogisticRegression(self.l2(split, seed), self.settings().intercept, warm_start=True)
 
     def records(self, of_seed: Callable[["Bench", Split, int], Iterable[Any]]) -> pd.DataFrame:
         """What ``of_seed(bench, split, seed)`` yields for every seed, in one frame.

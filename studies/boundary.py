@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.base import clone
 
 from data_utils import Split
 from experiments.loop import run
@@ -102,8 +103,9 @@ def _draw_rule(axes: Axes, bench: Bench, split: Split, rule: str) -> None:
     picks = picks_frame(run(split, rule, bench.settings(), bench.seeds[0]).picks)
     picked = positions(split, picks["row"])
     X, y = split.X[split.labeled], split.y[split.labeled]
-    before = bench.exact_model().fit(X, y)
-    after = bench.exact_model().fit(np.vstack([X, split.X[picked]]), np.append(y, picks["label"]))
+    model = bench.exact_model(split, bench.seeds[0])
+    before = clone(model).fit(X, y)
+    after = clone(model).fit(np.vstack([X, split.X[picked]]), np.append(y, picks["label"]))
     colours = np.resize(CLASS_COLOURS, len(before.classes_))
 
     shown = split.X[np.append(split.pool, split.labeled)]

@@ -50,7 +50,7 @@ def hessian(bench: Bench) -> Finding:
 
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[HessianRecord]:
-    model = bench.exact_model().fit(split.X[split.labeled], split.y[split.labeled])
+    model = bench.exact_model(split, seed).fit(split.X[split.labeled], split.y[split.labeled])
     for rows in HESSIANS:
         for damping in DAMPING:
             scores = predicted_falls(model, split, split.pool, rows, damping=damping)

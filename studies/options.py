@@ -35,7 +35,9 @@ class ExplorationOptions:
         type=seed_list,
         flags=("--seed", "--seeds"),
     )
-    protocol: str = option("strict", "paper or strict (default: strict)", choices=tuple(Protocol))
+    protocol: str = option(
+        "tuned", "paper, strict or tuned (default: tuned)", choices=tuple(Protocol)
+    )
     rounds: int = _same("rounds")
     budget: int = _same("budget")
     init: int | None = option(

@@ -56,7 +56,7 @@ def retrain(bench: Bench) -> Finding:
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[RetrainRecord]:
     _check_weights(bench, split)
-    model = bench.exact_model().fit(split.X[split.labeled], split.y[split.labeled])
+    model = bench.exact_model(split, seed).fit(split.X[split.labeled], split.y[split.labeled])
     hessian = bench.settings().influence.hessian
     scores = predicted_falls(model, split, split.pool, hessian)
     rng = np.random.default_rng(seed)

@@ -48,7 +48,7 @@ def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[TruthRecord]:
         curve, pick_records = run(split, rule, bench.settings(), seed)
         picks = picks_frame(pick_records)
         differ = (picks["label"] != picks["true_label"]).groupby(picks["round"]).mean()
-        with_true_labels = true_label_accuracies(bench, split, picks)
+        with_true_labels = true_label_accuracies(bench, split, seed, picks)
         for record, true_accuracy in zip(curve, with_true_labels, strict=True):
             yield TruthRecord(
                 rule=rule,
@@ -59,13 +59,15 @@ def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[TruthRecord]:
             )
 
 
-def true_label_accuracies(bench: Bench, split: Split, picks: pd.DataFrame) -> Iterator[float]:
+def true_label_accuracies(
+    bench: Bench, split: Split, seed: int, picks: pd.DataFrame
+) -> Iterator[float]:
     """Test accuracy after each round, with the same picks but all with their true labels.
 
     picks : a row per pick with columns row and round, as in picks.csv.
     """
     settings = bench.settings()
-    model = settings.classifier(seed=0)
+    model = settings.classifier(seed, bench.l2(split, seed))
     for round_number in range(settings.rounds + 1):
         so_far = positions(split, picks["row"][picks["round"] <= round_number])
         rows = np.append(split.labeled, so_far)

@@ -67,7 +67,8 @@ def validation(bench: Bench) -> Finding:
 
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[ValidationRecord]:
-    settings = bench.settings()
+    # The l2 of the unchanged split: what is varied shall act through the labels alone.
+    settings = replace(bench.settings(), l2=bench.l2(split, seed))
     of_random = gain(split, "random", settings, seed)  # it does not read the validation set
     for varied, level, changed in validation_sets(split, seed):
         for method in LINES:

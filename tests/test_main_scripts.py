@@ -177,7 +177,11 @@ def test_quiet_prints_the_table_alone_and_no_plot_leaves_no_stale_picture(tmp_pa
     assert main("binary", [*arguments, "--quiet", "--no-plot"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert len(out.strip().splitlines()) == 8  # the setting, and the table with one method
+    lines = out.strip().splitlines()  # the setting, the table with one method, and a warning
+    assert len(lines) == 9
+    assert (
+        "below always answering the most frequent class (89.6 %): try --protocol tuned" in lines[-1]
+    )
     assert not (tmp_path / "bank-paper/curves.png").exists()
 
 
@@ -214,11 +218,12 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
         ("binary", "--model mlp --fit lbfgs", "--fit lbfgs is for --model logistic"),
         ("binary", "--init 4000", "cannot be split with --init 4000"),
         ("multi", "--init 8", "has no row of class 3: give a larger --init"),
-        ("binary", "--l2 0", "--l2: '0' is not a number above 0"),
+        ("binary", "--l2 0", "--l2: '0' is neither validation, cv nor a number above 0"),
+        ("binary", "--retune", "--retune chooses l2, which is 50 here: give --l2 validation or cv"),
         ("binary", "--damping -1", "--damping: '-1' is not a number of 0 or more"),
         ("binary", "--solver lu", "--solver: invalid choice: 'lu'"),
         ("binary", "--dtype float16", "--dtype: invalid choice: 'float16'"),
-        ("binary", "--l2 nan", "--l2: 'nan' is not a number above 0"),
+        ("binary", "--l2 nan", "--l2: 'nan' is neither validation, cv nor a number above 0"),
         (
             "binary",
             "--l2 1e-300 --fit newton --quiet",

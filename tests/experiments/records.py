@@ -27,6 +27,7 @@ def curves_frame(rounds=2, seeds=(0,), methods=("margin", "salutary")) -> pd.Dat
             pick_norm=np.nan,
             gap=0.0,
             condition=10.0,
+            l2=1.0,
         )
         for method, accuracies, first in zip(methods, ACCURACIES, (True, False), strict=True)
         for seed in seeds

@@ -27,7 +27,8 @@ def without_seconds(folder):
 def report(tmp_path_factory):
     out = tmp_path_factory.mktemp("compare")
     methods = ["--methods", "random,entropy,salutary,salutary_plus,full_pool"]
-    arguments = ["--datasets", "electric", "wine", "--seeds", "0-3", *methods, *QUICK]
+    which = "--datasets electric wine --protocol strict --seeds 0-3".split()
+    arguments = [*which, *methods, *QUICK]
     assert main([*arguments, "--out", str(out), "--quiet"]) == 0
     return out
 

@@ -37,7 +37,7 @@ def test_frames_have_the_promised_columns():
     curves = curves_frame()
     assert ",".join(curves) == (
         "dataset,protocol,method,seed,round,test_accuracy,validation_accuracy,validation_loss,"
-        "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap,condition"
+        "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap,condition,l2"
     )
     columns = "method,seed,round,row,label,true_label,score,norm"
     pick = PickRecord("random", 0, 1, 17, "yes", "no", np.nan, 2.0)

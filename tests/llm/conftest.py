@@ -82,7 +82,7 @@ def done(tmp_path_factory, no_hub, no_network, whole_run):
     environment = no_hub | {"PYTHONPATH": no_network, "HF_HUB_OFFLINE": None}
     ran = shell(*whole_run, str(out), **environment)
     assert ran.returncode == 0, ran.stderr
-    return ran.stdout, out / "tweets-strict"
+    return ran.stdout, out / "tweets-tuned"
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ def test_without_a_network_the_tables_and_all_files_appear(done, result_files):
     printed, folder = done
     assert {path.name for path in folder.iterdir()} == result_files
     assert "dropped 768 texts: rated nearer to 0 than 0.5" in printed
-    assert "strict protocol but for l2: l2 200, intercept, Hessian over the labeled set" in printed
+    assert (
+        "tuned protocol: l2 chosen on the validation rows, intercept, Hessian over the labeled"
+        in printed
+    )
     assert "lora, 74,498 trainable parameters, 1 epoch)" in printed
     for row in ("No added labels", "Random", "Salutary", "Salutary plus"):
         assert re.search(rf"\| {row} +\|", printed.split("fine-tuned (lora")[1])

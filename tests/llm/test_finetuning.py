@@ -39,7 +39,7 @@ def test_a_killed_run_goes_on_and_ends_as_the_unbroken_one(done, tmp_path, whole
         [sys.executable, *whole_run, str(tmp_path)],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    folder, deadline = tmp_path / "tweets-strict", time.monotonic() + 120
+    folder, deadline = tmp_path / "tweets-tuned", time.monotonic() + 120
     while len(list(folder.glob("unfinished-*/tuned-*.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)

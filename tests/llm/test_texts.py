@@ -48,7 +48,7 @@ def test_glue_is_read_from_the_hubs_layout_with_its_own_test_set(glue, tmp_path,
     out = tmp_path / "out"
     arguments = ["--task", "sst2", "--data-dir", str(glue), *quick, "--out", str(out)]
     assert main(arguments) == 0
-    told = json.loads((out / "sst2-strict/run.json").read_text())
+    told = json.loads((out / "sst2-tuned/run.json").read_text())
     assert told["split"] == {"labeled": 20, "pool": 172, "validation": 48, "test": 60}
     assert len(load("mrpc", glue, most=100).test) == 60
 
@@ -72,7 +72,7 @@ def test_odd_texts_of_an_own_table_are_told_and_run(table, capsys, tmp_path, qui
     assert "dropped 2 texts: the text is empty" in printed
     assert "1 texts are cut to 128 tokens" in printed
     assert "1 texts hold signs that all-MiniLM-L6-v2 does not know" in printed
-    assert (tmp_path / "own-mine-strict/report.md").is_file()
+    assert (tmp_path / "own-mine-tuned/report.md").is_file()
 
 
 BAD = {

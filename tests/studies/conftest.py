@@ -23,7 +23,7 @@ from tests.helpers import split_of
 @pytest.fixture(scope="session")
 def small() -> list[str]:
     """Options that make every run a quick one."""
-    return "--dataset breast_cancer --seeds 0-1 --rounds 2 --budget 3".split()
+    return "--dataset breast_cancer --protocol strict --seeds 0-1 --rounds 2 --budget 3".split()
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +41,7 @@ def explored(small, tmp_path_factory):
 def compared(small, tmp_path_factory):
     """curves.csv and picks.csv of the main script with the same settings."""
     out = tmp_path_factory.mktemp("compared")
-    methods = "--protocol strict --methods salutary,salutary_plus,random --no-plot --quiet"
+    methods = "--methods salutary,salutary_plus,random --no-plot --quiet"
     assert main_binary.main([*small, *methods.split(), "--out", str(out)]) == 0
     folder = out / "breast_cancer-strict"
     return pd.read_csv(folder / "curves.csv"), pd.read_csv(folder / "picks.csv")
@@ -65,7 +65,7 @@ def fitted(bench_of) -> Callable[[str], tuple[Split, LogisticRegression]]:
 
     def make(name: str) -> tuple[Split, LogisticRegression]:
         split = split_of(name)
-        model = bench_of(name).exact_model()
+        model = bench_of(name).exact_model(split, 0)
         return split, model.fit(split.X[split.labeled], split.y[split.labeled])
 
     return make

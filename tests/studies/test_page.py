@@ -47,7 +47,7 @@ def test_page_is_whole_in_itself(explored):
     text = unescape(html)
     for name, study in STUDIES.items():
         assert f'<section id="{name}">\n<h2>{study.title}</h2>' in text
-        assert f"<pre>python explore.py {name} --dataset breast_cancer --seeds 0,1" in text
+        assert f"<pre>python explore.py {name} --dataset breast_cancer --protocol strict" in text
     assert html.count('<table class="dataframe">') == len(STUDIES)
     assert str(explored) not in html
 
