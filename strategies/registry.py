@@ -10,7 +10,8 @@ from strategies.base import Reference, Strategy
 from strategies.baselines import badge, bald, coreset, qbc, typiclust
 from strategies.references import full_pool, labeled_plus_validation
 from strategies.salutary import salutary, salutary_expected, salutary_greedy, salutary_plus
-from strategies.self_labels import pseudo, salutary_truth, self_training
+from strategies.self_labels import pseudo, salutary_truth
+from strategies.semi_supervised import self_training
 
 # The methods of the paper's figures: the default of --methods.
 PAPER = ("random", "entropy", "margin", "uncertainty", "pred_infl", "isal", "salutary")

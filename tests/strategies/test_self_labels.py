@@ -1,7 +1,6 @@
-"""The model's own labels, and salutary's rows with their true labels."""
+"""ISLA's rows with the predicted labels, and Salutary's rows with their true labels."""
 
 import numpy as np
-import pytest
 
 from experiments.loop import run
 from experiments.settings import LoopSettings
@@ -16,17 +15,6 @@ def test_pseudo_gives_isals_rows_the_predicted_label():
     own = np.array([scores[i, classes.index(label)] for i, label in enumerate(predicted)])
     assert picks.rows.tolist() == isal.rows.tolist() == np.argsort(-own)[:10].tolist()
     assert picks.labels.tolist() == query.model.predict(query.X_pool)[picks.rows].tolist()
-
-
-@pytest.mark.parametrize("name", ["bank", "wine"])
-def test_self_training_takes_the_surest_rows_with_the_predicted_label(name):
-    query = query_of(name)
-    picks = pick("self_training", query)
-    P = query.model.predict_proba(query.X_pool)
-    surest = sorted(range(len(P)), key=lambda i: (-max(P[i]), i))[:10]
-    assert picks.rows.tolist() == surest
-    assert picks.labels.tolist() == query.model.predict(query.X_pool)[surest].tolist()
-    np.testing.assert_array_equal(picks.scores, [max(P[i]) for i in surest])
 
 
 def test_salutary_truth_picks_what_salutary_picks_and_buys_the_true_labels():
