@@ -156,7 +156,8 @@ class _Run:
     """The state of a run: the labeled set, what is left of the pool, and the records so far.
 
     labeled : positions in the split of the rows to train on. labels : theirs, true at first, then
-    as given. left : ascending positions in the pool of the rows that can still be picked.
+    as given. left : ascending positions in the pool of the rows that can still be picked. picked :
+    positions in the pool of the rows that were picked, in their order.
     """
 
     split: Split
@@ -173,6 +174,7 @@ class _Run:
         self.labeled = self.split.labeled
         self.labels = self.split.y[self.labeled]
         self.left = np.arange(len(self.split.pool))
+        self.picked = self.left[:0]
         self.model = self.settings.classifier(self.seed, self.features.l2)
         self.l2_rule = self.settings.l2
 
@@ -186,6 +188,7 @@ class _Run:
             initial=len(self.split.labeled),
             pool=embed(self.features.pool),
             left=self.left,
+            picked=self.picked,
             X_validation=embed(self.features.validation),
             y_validation=self.split.y[self.split.validation],
             budget=self.settings.budget,
@@ -203,6 +206,7 @@ class _Run:
             given, self.bought = self.split.y[rows], self.bought + len(rows)
         self.labeled = np.append(self.labeled, rows)
         self.labels = np.append(self.labels, given)
+        self.picked = np.append(self.picked, self.left[positions])
         self.left = np.delete(self.left, positions)
         for row, label, score in zip(rows, given, to_numpy(picks.scores), strict=True):
             self.picks.append(

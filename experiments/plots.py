@@ -11,7 +11,7 @@ from strategies.registry import REFERENCES, gives_own_labels, titles
 # Okabe-Ito for the paper's seven, Tol's muted colours for the others, in the registry's order.
 PALETTE = (
     "#000000 #E69F00 #56B4E9 #009E73 #CC79A7 #D55E00 #0072B2 #882255 #44AA99 #AA4499 "
-    "#117733 #999933 #661100 #6699CC #DDCC77 #CC6677 #332288 #88CCEE"
+    "#117733 #999933 #661100 #6699CC #DDCC77 #CC6677 #332288 #88CCEE #EE99AA"
 ).split()
 GREY = "#808080"
 

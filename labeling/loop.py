@@ -46,8 +46,9 @@ class LabelingRun:
     known : the rows to start from. pool (n, D) : the rows to pick from.
     model : a LogisticRegression to fit again and again. settings : of the influence.
 
-    Its state: X_labeled (m, D) and y_labeled (m,), the training set so far; left, the ascending
-    positions in the pool of the rows that can still be picked.
+    Its state: X_labeled (m, D) and y_labeled (m,), the training set so far; picked, the positions
+    in the pool of its rows that came from there; left, the ascending positions in the pool of the
+    rows that can still be picked.
     """
 
     strategy: Strategy
@@ -62,6 +63,7 @@ class LabelingRun:
     def __post_init__(self):
         self.X_labeled, self.y_labeled = self.known.X, self.known.y
         self.left = np.arange(len(self.pool))
+        self.picked = self.left[:0]
 
     def labels(self) -> Labels:
         """Carry the plan out; fewer rows than its budget if no other label helps."""
@@ -118,6 +120,7 @@ class LabelingRun:
             initial=len(self.known.y),
             pool=self.pool,
             left=self.left,
+            picked=self.picked,
             X_validation=self.known.X_validation,
             y_validation=self.known.y_validation,
             budget=size,
@@ -132,6 +135,7 @@ class LabelingRun:
         X = self.pool[torch.as_tensor(given.rows)]
         self.X_labeled = torch.cat([self.X_labeled, X])
         self.y_labeled = np.append(self.y_labeled, given.labels)
+        self.picked = np.append(self.picked, given.rows)
         self.left = np.setdiff1d(self.left, picked.rows)
 
 

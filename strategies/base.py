@@ -57,6 +57,7 @@ class Query:
         round 0. Labels may be texts, so they stay NumPy.
     pool (N, D) : the pool as it was in round 0, without labels.
     left (n,) : ascending positions in ``pool`` of the rows that can still be picked.
+    picked (m - initial,) : positions in ``pool`` of the labeled rows after the first ``initial``.
     X_validation (v, D), y_validation (v,) : the validation set.
     budget : how many rows to pick.
     rng : the only source of randomness; it lasts from round to round.
@@ -70,6 +71,7 @@ class Query:
     initial: int
     pool: torch.Tensor
     left: np.ndarray
+    picked: np.ndarray
     X_validation: torch.Tensor
     y_validation: np.ndarray
     budget: int

@@ -11,7 +11,7 @@ from strategies.baselines import badge, bald, coreset, qbc, typiclust
 from strategies.references import full_pool, labeled_plus_validation
 from strategies.salutary import salutary, salutary_expected, salutary_greedy, salutary_plus
 from strategies.self_labels import pseudo, salutary_truth
-from strategies.semi_supervised import self_training
+from strategies.semi_supervised import label_spreading, self_training
 
 # The methods of the paper's figures: the default of --methods.
 PAPER = ("random", "entropy", "margin", "uncertainty", "pred_infl", "isal", "salutary")
@@ -37,6 +37,7 @@ STRATEGIES: dict[str, Strategy] = {
         pseudo,
         self_training,
         salutary_truth,
+        label_spreading,
     )
 }
 

@@ -4,26 +4,26 @@ No validation label is read. Classes are class numbers here, because scikit-lear
 label" and could be a class of the user's.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
-from sklearn.semi_supervised import SelfTrainingClassifier
+from sklearn.neighbors import kneighbors_graph
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from common.kinds import LabelSource
 from influence import class_numbers
 from strategies.base import Picks, Query, highest, strategy
 
 UNLABELED = -1
-
-
-def joined(query: Query) -> tuple[np.ndarray, np.ndarray]:
-    """The labeled rows, then those left of the pool: features (m + n, D), class numbers (m + n,).
-
-    The class number of a pool row is UNLABELED.
-    """
-    codes = class_numbers(query.model, query.y_labeled).cpu().numpy()
-    X = np.concatenate([query.X_labeled.cpu().numpy(), query.X_pool.cpu().numpy()])
-    return X, np.append(codes, np.full(len(query.left), UNLABELED))
+NEIGHBOURS = 7  # scikit-learn's default
+# Zhou et al. have 0.99, scikit-learn 0.2. On electric, wine, bank, waveform, mnist (pca:50) and
+# diabetes, seeds 100-102, 0.9 gives 71.8 % of the pool its true label on average, they give 68.7
+# and 69.1 %.
+ALPHA = 0.9
+MOST_STEPS = 1000  # at ALPHA about 60 are enough
 
 
 @strategy(
@@ -33,14 +33,74 @@ def joined(query: Query) -> tuple[np.ndarray, np.ndarray]:
 )
 def self_training(query: Query) -> Picks:
     """One step of self-training: the rows that the model is surest of."""
-    X, codes = joined(query)
+    X = torch.cat([query.X_labeled, query.X_pool]).cpu().numpy()
+    size = len(query.X_labeled)
+    codes = np.append(_codes(query), np.full(len(query.left), UNLABELED))
     once = SelfTrainingClassifier(
         clone(query.model), criterion="k_best", k_best=query.budget, max_iter=1
     ).fit(X, codes)
-    labeled = len(query.y_labeled)
-    rows = np.flatnonzero(once.labeled_iter_[labeled:] == 1)
-    sure = query.model.predict_proba(X[labeled + rows]).max(1)
-    order = highest(torch.as_tensor(sure), query.budget)
-    rows = rows[order]
-    labels = query.model.classes_[once.transduction_[labeled + rows]]
-    return Picks(rows, labels, sure[order])
+    rows = np.flatnonzero(once.labeled_iter_[size:] == 1)
+    sure = query.model.predict_proba(X[size + rows]).max(1)
+    order = highest(torch.as_tensor(sure), query.budget).numpy()
+    labels = query.model.classes_[once.transduction_[size + rows[order]]]
+    return Picks(rows[order], labels, sure[order])
+
+
+@strategy(
+    "Label spreading",
+    "the surest labels that spread over a graph of neighbours (Zhou et al. 2004)",
+    labels=LabelSource.OWN,
+)
+def label_spreading(query: Query) -> Picks:
+    """The labeled rows, with all labels given so far, spread their labels to their neighbours."""
+    spread = _spread(query)
+    rows = highest(torch.as_tensor(spread.sure[query.left]), query.budget).numpy()
+    labels = query.model.classes_[spread.codes[query.left[rows]]]
+    return Picks(rows, labels, spread.sure[query.left[rows]])
+
+
+class _Spread(NamedTuple):
+    """codes (N,) : class numbers of all rows of the first pool. sure (N,) : their share, 0 to 1."""
+
+    codes: np.ndarray
+    sure: np.ndarray
+
+
+def _spread(query: Query) -> _Spread:
+    """What label spreading says of every row of the first pool.
+
+    A row that no label reaches gets the model's prediction, and is not sure at all.
+    """
+    graph = _neighbours(query)
+    codes, labeled = np.full(graph.shape[0], UNLABELED), _codes(query)
+    codes[: query.initial] = labeled[: query.initial]
+    codes[query.initial + query.picked] = labeled[query.initial :]
+    spreading = LabelSpreading(lambda X, Y: graph, alpha=ALPHA, max_iter=MOST_STEPS)
+    no_features = np.zeros((len(codes), 1))  # the graph has been made of them
+    spreading.fit(no_features, codes)
+    shares = spreading.label_distributions_[query.initial :]
+    sure, codes = shares.max(1), spreading.transduction_[query.initial :]
+    lost = np.flatnonzero(sure == 0)
+    predicted = query.model.predict_tensor(query.pool[torch.as_tensor(lost)])
+    codes[lost] = np.searchsorted(query.model.classes_, predicted)
+    return _Spread(codes, sure)
+
+
+def _neighbours(query: Query) -> csr_matrix:
+    """Which of the first labeled rows and the pool are neighbours: (initial + N) squared.
+
+    Two rows are neighbours if either is among the nearest of the other. The graph is made once if
+    the features stay the same, as they do but for a network's last layer.
+    """
+    pool, graph = query.memory.kept.get("neighbours", (None, None))
+    if pool is not query.pool:
+        X = torch.cat([query.X_labeled[: query.initial], query.pool]).cpu().numpy()
+        nearest = kneighbors_graph(X, min(NEIGHBOURS, len(X) - 1))
+        graph = nearest.maximum(nearest.T)
+        query.memory.kept["neighbours"] = query.pool, graph
+    return graph
+
+
+def _codes(query: Query) -> np.ndarray:
+    """The class numbers of the labeled rows, (m,)."""
+    return class_numbers(query.model, query.y_labeled).cpu().numpy()

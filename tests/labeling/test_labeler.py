@@ -50,6 +50,7 @@ def test_picks_and_labels_are_those_of_the_registry(method, parts):
         X_labeled=torch.as_tensor(X),
         y_labeled=y,
         initial=len(y),
+        picked=np.arange(0),
         pool=torch.as_tensor(pool),
         left=np.arange(len(pool)),
         X_validation=torch.as_tensor(X_val),

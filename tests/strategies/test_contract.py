@@ -36,7 +36,7 @@ def test_the_registry_says_who_buys_and_who_refers():
     assert not set(REFERENCES) & {*PAPER, *STRATEGIES}
     own = [name for name in STRATEGIES if gives_own_labels(name)]
     assert own == ["salutary", "salutary_expected", "salutary_greedy", "salutary_plus", "pseudo",
-                   "self_training"]  # fmt: skip
+                   "self_training", "label_spreading"]  # fmt: skip
     assert list(methods()) == [*STRATEGIES, *REFERENCES]
     assert all(name == method.name for name, method in methods().items())
 

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
-from tests.helpers import pick, query_of
+from experiments.loop import run
+from strategies import semi_supervised
+from tests.helpers import pick, query_of, query_on, split_of, strict
 
 
 @pytest.mark.parametrize("name", ["bank", "wine"])
@@ -15,3 +18,49 @@ def test_self_training_takes_the_surest_rows_with_the_predicted_label(name):
     assert picks.rows.tolist() == surest
     assert picks.labels.tolist() == query.model.predict(query.X_pool)[surest].tolist()
     np.testing.assert_array_equal(picks.scores, [max(P[i]) for i in surest])
+
+
+def spread_shares(query):
+    """Zhou et al. (2004) in closed form, F = (I - αS)⁻¹ Y: shares of the classes, (m + n, K)."""
+    X = np.concatenate([query.X_labeled, query.X_pool])
+    distances = cdist(X, X)
+    np.fill_diagonal(distances, np.inf)
+    W = np.zeros_like(distances)
+    np.put_along_axis(W, np.argsort(distances)[:, :7], 1.0, axis=1)
+    W = np.maximum(W, W.T)
+    scale = 1 / np.sqrt(W.sum(1))
+    Y = np.zeros((len(X), len(query.model.classes_)))
+    Y[np.arange(len(query.y_labeled)), np.searchsorted(query.model.classes_, query.y_labeled)] = 1
+    F = np.linalg.solve(np.eye(len(X)) - 0.9 * scale[:, None] * W * scale, Y)
+    return F / F.sum(1, keepdims=True)
+
+
+def test_label_spreading_is_that_of_zhou_et_al_from_all_labels_so_far():
+    query = query_of("breast_cancer")
+    picks = pick("label_spreading", query)
+    shares = spread_shares(query)[len(query.y_labeled) :]
+    surest = np.sort(shares.max(1))[: -len(picks.rows) - 1 : -1]
+    np.testing.assert_allclose(picks.scores, surest, atol=2e-4)  # it stops its steps early
+    np.testing.assert_allclose(picks.scores, shares.max(1)[picks.rows], atol=2e-4)
+    assert picks.labels.tolist() == query.model.classes_[shares.argmax(1)[picks.rows]].tolist()
+
+
+def test_the_graph_of_neighbours_is_made_once_in_a_run(monkeypatch):
+    made = []
+    watched = semi_supervised.kneighbors_graph
+    monkeypatch.setattr(
+        semi_supervised, "kneighbors_graph", lambda *given: made.append(1) or watched(*given)
+    )
+    run(split_of("breast_cancer"), "label_spreading", strict(rounds=3, budget=5), 0)
+    assert made == [1]
+
+
+def test_rows_that_no_label_reaches_come_last_with_the_predicted_label():
+    rng = np.random.default_rng(0)
+    near, far = rng.normal(size=(20, 2)), rng.normal(size=(10, 2)) + [1e3, 0]
+    X, y = near[:10], np.where(near[:10, 0] > 0, "right", "left")
+    query = query_on(X, y, np.concatenate([far, near[10:]]), budget=20)
+    picks = pick("label_spreading", query)
+    assert set(picks.rows[10:]) == set(range(10))
+    assert picks.scores[10:].tolist() == [0.0] * 10
+    assert set(picks.labels[10:]) == {"right"}
