@@ -1,47 +1,11 @@
-"""Audit of the labels that methods give: how many are wrong, which ones, how far out the rows lie.
+"""Audit of the labels that methods give: which are wrong, and their classes by round."""
 
-``audit`` is what the loop records each round; the other functions read the frame of picks.csv.
-"""
-
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from strategies.registry import STRATEGIES, gives_own_labels
-
-
-class Pick(Protocol):
-    """What ``audit`` reads of a pick."""
-
-    @property
-    def round(self) -> int: ...
-    @property
-    def label(self) -> Any: ...
-    @property
-    def true_label(self) -> Any: ...
-    @property
-    def norm(self) -> float: ...
-
-
-def audit(
-    picks: Sequence[Pick], round_number: int, own: bool, pool_norm: float
-) -> tuple[float, float]:
-    """wrong_share and pick_norm of a round's record.
-
-    picks : all so far, by one method on one split. own : the method gives labels of its own.
-
-    wrong_share : the share of the labels given so far that are not the true ones; NaN if the method
-    gives none itself. pick_norm : the mean norm of this round's picks over ``pool_norm``, that of
-    the pool at the start; NaN if nothing is picked.
-    """
-    wrong = [pick.label != pick.true_label for pick in picks if own]
-    norms = [pick.norm for pick in picks if pick.round == round_number]
-    return (
-        float(np.mean(wrong)) if wrong else np.nan,
-        float(np.mean(norms) / pool_norm) if norms else np.nan,
-    )
 
 
 def confusion(picks: pd.DataFrame) -> pd.DataFrame:

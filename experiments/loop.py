@@ -5,7 +5,7 @@ It either buys the labels of its picks here, where each is counted, or gives its
 picks nothing: its curve is flat from round 1 on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -17,7 +17,6 @@ import influence
 from common.errors import UserError
 from common.kinds import LabelSource, PenaltyRule
 from data_utils import Split
-from experiments.audit import audit
 from experiments.penalty import GRID, Rows, chosen_by
 from experiments.settings import LoopSettings
 from models import MLP, LogisticRegression
@@ -31,9 +30,11 @@ class RoundRecord:
     """One round of one method on one seed: a row of curves.csv, in its order of columns.
 
     Accuracies are fractions, ``validation_loss`` is per row. ``labels_…`` count the human labels
-    behind the round's model. ``wrong_share`` and ``pick_norm``: see audit.py. ``gap`` is validation
-    less test accuracy. ``condition`` is the condition number of the influence's Hessian, NaN if no
-    solver told it. ``l2`` is the penalty of the round's model.
+    behind the round's model. ``wrong_share`` is the share of the labels that the method gave that
+    are not the true ones, NaN if it gave none; ``pick_norm`` the mean norm of this round's picks
+    over that of the pool at the start, NaN if nothing is picked. ``gap`` is validation less test
+    accuracy. ``condition`` is the condition number of the influence's Hessian, NaN if no solver
+    told it. ``l2`` is the penalty of the round's model.
     """
 
     method: str
@@ -151,6 +152,15 @@ def run(
     return RunRecords(state.curve, state.picks)
 
 
+def reference_training(
+    split: Split, reference: Reference, settings: LoopSettings, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a reference trains on in its run: positions in the split (m,), and labels (m,)."""
+    state = _Run(split, reference.name, settings, seed, Features.of(split, settings, seed))
+    state.take_rows_of(reference)
+    return state.labeled, state.labels
+
+
 @dataclass
 class _Run:
     """The state of a run: the labeled set, what is left of the pool, and the records so far.
@@ -235,9 +245,10 @@ class _Run:
 
     def record(self, round_number: int, seconds: float, method: Strategy | Reference) -> None:
         """Measure the model, and add a record to the curve."""
-        own = isinstance(method, Strategy) and method.labels == LabelSource.OWN
-        mean_norm = self.features.norms[self.split.pool].mean()
-        wrong_share, pick_norm = audit(self.picks, round_number, own, mean_norm)
+        added = self.labeled[len(self.split.labeled) :]
+        wrong = self.labels[len(self.split.labeled) :] != self.split.y[added]
+        norms = self.features.norms
+        pick_norms = [pick.norm for pick in self.picks if pick.round == round_number]
         reads_validation = (
             method.reads_validation and round_number > 0 or self.l2_rule == PenaltyRule.VALIDATION
         )
@@ -254,8 +265,8 @@ class _Run:
                 seconds=seconds,
                 labels_initial=len(self.split.labeled),
                 labels_validation=len(self.split.validation) if reads_validation else 0,
-                wrong_share=wrong_share,
-                pick_norm=pick_norm,
+                wrong_share=mean(wrong) if method.gives_labels else np.nan,
+                pick_norm=mean(pick_norms) / norms[self.split.pool].mean(),
                 gap=on_validation - on_test,
                 condition=self.memory.condition,
                 l2=self.model.l2,
@@ -263,22 +274,45 @@ class _Run:
         )
         self.memory.condition = float("nan")
 
+    def take_rows_of(self, reference: Reference) -> None:
+        """Train on the reference's rows next: with true labels, or its own for the pool.
+
+        A rule for l2 is cross-validation on the rows with true labels. A reference that labels the
+        pool itself does so by a model with this l2, so that no validation label has a say.
+        """
+        tuned = isinstance(self.settings.l2, PenaltyRule)
+        if reference.label_pool is None:
+            self.labeled = reference.rows(self.split)
+            self.labels = self.split.y[self.labeled]
+            if tuned:
+                self.choose_l2(PenaltyRule.CV)
+            return
+        if tuned:
+            self.choose_l2(PenaltyRule.CV)
+        self.fit()
+        query = self.query(np.random.default_rng(self.seed))
+        self.labels = np.append(self.labels, reference.label_pool(query))
+        self.labeled = reference.rows(self.split)
+
     def train_on(self, reference: Reference, on_round: Callable[[], object]) -> None:
         """Fit in round 0 as every method does, in round 1 on the reference's rows, then no more."""
         for round_number in range(min(self.settings.rounds, 1) + 1):
             start = perf_counter()
             if round_number > 0:
-                self.labeled = reference.rows(self.split)
-                self.labels = self.split.y[self.labeled]
-                self.bought = int(np.isin(self.labeled, self.split.pool).sum())
-                if isinstance(self.settings.l2, PenaltyRule):
-                    self.choose_l2(PenaltyRule.CV)
+                self.take_rows_of(reference)
+                if not reference.gives_labels:
+                    self.bought = int(np.isin(self.labeled, self.split.pool).sum())
             self.fit()
             self.record(round_number, perf_counter() - start, reference)
             on_round()
         for round_number in range(len(self.curve), self.settings.rounds + 1):
             self.curve.append(replace(self.curve[-1], round=round_number, seconds=0.0))
             on_round()
+
+
+def mean(values: Sequence[float] | np.ndarray) -> float:
+    """The mean; NaN of nothing."""
+    return float(np.mean(values)) if len(values) else np.nan
 
 
 def to_numpy(values: torch.Tensor | np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from data_utils import Split
+from experiments.loop import reference_training
 from experiments.results import Result
 from experiments.runner import SplitOf
 from models import MLP, LogisticRegression
@@ -25,15 +26,11 @@ class TrainingSet:
     labels: np.ndarray
 
 
-def training_set(split: Split, method: str, picks: pd.DataFrame, round_number: int) -> TrainingSet:
-    """What ``method`` trains on after a round.
+def training_set(split: Split, picks: pd.DataFrame, round_number: int) -> TrainingSet:
+    """What a strategy trains on after a round.
 
-    picks : as in picks.csv, of this method and seed. A reference has none: from round 1 on it
-    trains on its own rows, with their true labels.
+    picks : as in picks.csv, of this strategy and seed.
     """
-    if round_number > 0 and method in REFERENCES:
-        rows = REFERENCES[method].rows(split)
-        return TrainingSet(rows, split.y[rows])
     so_far = picks[picks["round"] <= round_number]
     position = pd.Series(np.arange(len(split.rows)), index=split.rows)
     return TrainingSet(
@@ -50,10 +47,16 @@ class StandInRun:
     split_of: SplitOf
 
     def training_set(self, split: Split, method: str, seed: int, round_number: int) -> TrainingSet:
-        """What ``method`` trained on after a round on this seed's split."""
+        """What ``method`` trained on after a round on this seed's split.
+
+        A reference has no picks: from round 1 on it trains on its own rows.
+        """
+        if round_number > 0 and method in REFERENCES:
+            loop = self.result.settings.loop
+            return TrainingSet(*reference_training(split, REFERENCES[method], loop, seed))
         picks = self.result.picks
         picked = picks[(picks["method"] == method) & (picks["seed"] == seed)]
-        return training_set(split, method, picked, round_number)
+        return training_set(split, picked, round_number)
 
     def record(self, method: str, seed: int, round_number: int) -> pd.Series:
         """The row of curves.csv; for NONE that of any method, because all start alike."""

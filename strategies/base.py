@@ -2,7 +2,8 @@
 
 A strategy never sees a label of the pool. Either it names rows, and the loop buys their true labels
 (``LabelSource.TRUE``), or it gives the labels itself (``LabelSource.OWN``), and nothing is bought.
-A ``Reference`` picks nothing: it names the rows to train on, to show what their labels give.
+A ``Reference`` picks nothing: it names the rows to train on, to show what their labels give. These
+are the true ones, or for the pool its own.
 """
 
 from collections.abc import Callable
@@ -146,19 +147,35 @@ class Strategy:
     one_by_one: bool = False
     weighted: bool = False
 
+    @property
+    def gives_labels(self) -> bool:
+        """Whether it gives labels of its own, and buys none."""
+        return self.labels == LabelSource.OWN
+
     def __call__(self, query: Query) -> Picks:
         return self.pick(query)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What could be had: ``rows(split)`` names the rows to train on, with their true labels."""
+    """What could be had: ``rows(split)`` names the rows to train on.
+
+    label_pool : gives the first pool labels (N,), and ``rows`` are the labeled rows and then the
+        pool. None: all rows are trained on with their true labels, and those of the pool are
+        bought.
+    """
 
     name: str
     title: str
     summary: str
     rows: Callable[[Split], np.ndarray]
     reads_validation: bool = False
+    label_pool: Callable[[Query], np.ndarray] | None = None
+
+    @property
+    def gives_labels(self) -> bool:
+        """Whether it gives labels of its own."""
+        return self.label_pool is not None
 
 
 def strategy(

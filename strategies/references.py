@@ -1,9 +1,14 @@
-"""References: no picks, but what the validation labels, or all labels, give to train on."""
+"""References: no picks, but what other labels give to train on.
+
+They are true labels of the validation rows or of the pool, or labels that semi-supervised learning
+gives the whole pool.
+"""
 
 import numpy as np
 
 from data_utils import Split
 from strategies.base import Reference
+from strategies.semi_supervised import self_trained_labels, spread_labels
 
 
 def _labeled_and_validation(split: Split) -> np.ndarray:
@@ -29,4 +34,21 @@ full_pool = Reference(
     "Full pool",
     "no picks: trained on the labeled rows and the whole pool",
     _labeled_and_pool,
+)
+
+# If labels are free, why not label everything? No validation label is read here.
+self_training_pool = Reference(
+    "self_training_pool",
+    "Self-trained pool",
+    "no picks: trained on the labeled rows and the whole pool, which self-training labels",
+    _labeled_and_pool,
+    label_pool=self_trained_labels,
+)
+
+label_spreading_pool = Reference(
+    "label_spreading_pool",
+    "Spread pool",
+    "no picks: trained on the labeled rows and the whole pool, which label spreading labels",
+    _labeled_and_pool,
+    label_pool=spread_labels,
 )

@@ -4,11 +4,15 @@ To add a strategy, write its function in a file of this package and its name int
 """
 
 from common.errors import check_known
-from common.kinds import LabelSource
 from strategies.active import entropy, isal, margin, pred_infl, random, uncertainty
 from strategies.base import Reference, Strategy
 from strategies.baselines import badge, bald, coreset, qbc, typiclust
-from strategies.references import full_pool, labeled_plus_validation
+from strategies.references import (
+    full_pool,
+    label_spreading_pool,
+    labeled_plus_validation,
+    self_training_pool,
+)
 from strategies.salutary import salutary, salutary_expected, salutary_greedy, salutary_plus
 from strategies.self_labels import pseudo, salutary_truth
 from strategies.semi_supervised import label_spreading, self_training
@@ -42,7 +46,13 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 REFERENCES: dict[str, Reference] = {
-    reference.name: reference for reference in (labeled_plus_validation, full_pool)
+    reference.name: reference
+    for reference in (
+        labeled_plus_validation,
+        full_pool,
+        self_training_pool,
+        label_spreading_pool,
+    )
 }
 
 
@@ -57,8 +67,8 @@ def titles() -> dict[str, str]:
 
 
 def gives_own_labels(method: str) -> bool:
-    """Whether the method gives labels of its own, and buys none."""
-    return method in STRATEGIES and STRATEGIES[method].labels == LabelSource.OWN
+    """Whether the method is a strategy that gives labels of its own, and buys none."""
+    return method in STRATEGIES and STRATEGIES[method].gives_labels
 
 
 def chosen_methods(names: tuple[str, ...]) -> tuple[str, ...]:

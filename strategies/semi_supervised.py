@@ -15,6 +15,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from common.kinds import LabelSource
 from influence import class_numbers
+from numerics.linear import class_probabilities
 from strategies.base import Picks, Query, highest, strategy
 
 UNLABELED = -1
@@ -33,17 +34,33 @@ MOST_STEPS = 1000  # at ALPHA about 60 are enough
 )
 def self_training(query: Query) -> Picks:
     """One step of self-training: the rows that the model is surest of."""
-    X = torch.cat([query.X_labeled, query.X_pool]).cpu().numpy()
-    size = len(query.X_labeled)
-    codes = np.append(_codes(query), np.full(len(query.left), UNLABELED))
-    once = SelfTrainingClassifier(
-        clone(query.model), criterion="k_best", k_best=query.budget, max_iter=1
-    ).fit(X, codes)
+    once = _self_trained(query, criterion="k_best", k_best=query.budget, max_iter=1)
+    size = len(query.y_labeled)
     rows = np.flatnonzero(once.labeled_iter_[size:] == 1)
-    sure = query.model.predict_proba(X[size + rows]).max(1)
-    order = highest(torch.as_tensor(sure), query.budget).numpy()
+    sure = class_probabilities(query.model.logits_tensor(query.X_pool[rows])).max(1).values
+    order = highest(sure, query.budget).cpu().numpy()
     labels = query.model.classes_[once.transduction_[size + rows[order]]]
     return Picks(rows[order], labels, sure[order])
+
+
+def self_trained_labels(query: Query) -> np.ndarray:
+    """Labels for what is left of the pool, (n,): self-training until no row is sure enough.
+
+    A row that it never labels gets its final prediction.
+    """
+    trained = _self_trained(query)
+    codes = trained.transduction_[len(query.y_labeled) :]
+    unsure = np.flatnonzero(codes == UNLABELED)
+    if len(unsure):
+        codes[unsure] = trained.estimator_.predict_tensor(query.X_pool[unsure])
+    return query.model.classes_[codes]
+
+
+def _self_trained(query: Query, **options) -> SelfTrainingClassifier:
+    """Self-training of the query's model, from the labeled rows, over what is left of the pool."""
+    X = torch.cat([query.X_labeled, query.X_pool]).cpu().numpy()
+    codes = np.append(_codes(query), np.full(len(query.left), UNLABELED))
+    return SelfTrainingClassifier(clone(query.model), **options).fit(X, codes)
 
 
 @strategy(
@@ -57,6 +74,11 @@ def label_spreading(query: Query) -> Picks:
     rows = highest(torch.as_tensor(spread.sure[query.left]), query.budget).numpy()
     labels = query.model.classes_[spread.codes[query.left[rows]]]
     return Picks(rows, labels, spread.sure[query.left[rows]])
+
+
+def spread_labels(query: Query) -> np.ndarray:
+    """Labels for every row of the first pool, (N,): those that are spread to it."""
+    return query.model.classes_[_spread(query).codes]
 
 
 class _Spread(NamedTuple):

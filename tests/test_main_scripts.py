@@ -195,7 +195,7 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
     states = {line.split()[0]: line.split()[2] for line in lines if line.startswith("  ")}
     assert {states[name] for name in ("electric", "bank", "wine", "waveform", "mnist")} == {"here:"}
     references = [line.split()[0] for line in lines if " reference " in line]
-    assert references == ["labeled_plus_validation", "full_pool"]
+    assert references == list(REFERENCES)
     assert states["celeba"] == "--data-dir"
     assert states["musk"] in ("network", "cached:")
 

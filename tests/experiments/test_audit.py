@@ -1,13 +1,11 @@
-"""Shares, norms and counts of hand-made picks, counted by hand; and of a real run."""
-
-from types import SimpleNamespace
+"""Shares and counts of hand-made picks, counted by hand; and of a real run."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from experiments import results
-from experiments.audit import audit, confusion, drift
+from experiments.audit import confusion, drift
 from experiments.loop import run
 from tests.helpers import split_of, strict
 
@@ -25,24 +23,6 @@ PICKS = pd.DataFrame(
     ],
     columns="method,seed,round,label,true_label".split(","),
 )
-
-
-def picked(*rows):
-    names = "round", "label", "true_label", "norm"
-    return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in rows]
-
-
-def test_audit_counts_wrong_labels_so_far_and_norms_of_this_round():
-    picks = picked((1, 0, 1, 2.0), (1, 1, 1, 4.0), (2, 0, 0, 5.0), (2, 1, 1, 7.0))
-    assert audit(picks[:2], 1, True, 2.0) == (0.5, 1.5)
-    assert audit(picks, 2, True, 2.0) == (0.25, 3.0)
-
-
-def test_audit_leaves_empty_what_there_is_not():
-    assert all(np.isnan(value) for value in audit([], 0, True, 2.0))
-    wrong_share, pick_norm = audit(picked((1, 1, 1, 4.0)), 1, False, 2.0)
-    assert np.isnan(wrong_share)
-    assert pick_norm == 2.0
 
 
 def test_confusion_is_square_and_of_methods_that_give_labels():

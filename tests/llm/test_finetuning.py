@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.loop import run
 from llm.finetuning import tuned_rounds
-from llm.stand_in import training_set
+from llm.stand_in import StandInRun, training_set
 from main_llm import main
-from tests.helpers import ROOT, split_of
+from tests.helpers import ROOT, split_of, strict
 
 
 def test_every_round_is_tuned_and_beside_the_stand_ins_own_record(done):
@@ -58,13 +60,20 @@ def test_a_killed_run_goes_on_and_ends_as_the_unbroken_one(done, tmp_path, whole
     assert {path.name for path in folder.iterdir()} == result_files
 
 
-def test_a_reference_trains_on_its_own_rows_with_their_true_labels():
-    split = split_of("wine")
-    none = pd.DataFrame({"round": [], "row": [], "label": []})
-    start, later = (training_set(split, "full_pool", none, number) for number in (0, 1))
+@pytest.mark.parametrize("method", ["full_pool", "self_training_pool"])
+def test_a_reference_trains_on_the_rows_and_labels_of_its_run(method):
+    split, loop = split_of("wine"), strict(rounds=1)
+    none = pd.DataFrame({"method": [], "seed": [], "round": [], "row": [], "label": []})
+    result = SimpleNamespace(picks=none, settings=SimpleNamespace(loop=loop))
+    stand_in = StandInRun(result, lambda seed: split)
+    start, later = (stand_in.training_set(split, method, 0, number) for number in (0, 1))
     np.testing.assert_array_equal(start.rows, split.labeled)
     np.testing.assert_array_equal(later.rows, [*split.labeled, *split.pool])
-    np.testing.assert_array_equal(later.labels, split.y[later.rows])
+    true = split.y[later.rows]
+    assert (later.labels != true).any() == (method == "self_training_pool")
+    model = stand_in.refitted(split, later, 0)
+    accuracy = model.score(split.X[split.test], split.y[split.test])
+    assert accuracy == run(split, method, loop, 0).curve[1].test_accuracy
 
 
 def test_a_strategy_trains_on_its_picks_up_to_the_round_as_they_were_labeled():
@@ -78,10 +87,10 @@ def test_a_strategy_trains_on_its_picks_up_to_the_round_as_they_were_labeled():
             "label": [label, split.y[second]],
         }
     )
-    found = training_set(split, "salutary", picks, 1)
+    found = training_set(split, picks, 1)
     np.testing.assert_array_equal(found.rows, [*split.labeled, first])
     np.testing.assert_array_equal(found.labels, [*split.y[split.labeled], label])
-    assert training_set(split, "salutary", picks, 2).rows[-1] == second
+    assert training_set(split, picks, 2).rows[-1] == second
 
 
 @pytest.mark.parametrize(("every", "rounds"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (5, [5])])

@@ -1,9 +1,14 @@
 """scikit-learn's semi-supervised learners as strategies, against their definitions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from sklearn.linear_model import LogisticRegression
+from sklearn.semi_supervised import SelfTrainingClassifier
 
+import models as ours
 from experiments.loop import run
 from strategies import semi_supervised
 from tests.helpers import pick, query_of, query_on, split_of, strict
@@ -64,3 +69,34 @@ def test_rows_that_no_label_reaches_come_last_with_the_predicted_label():
     assert set(picks.rows[10:]) == set(range(10))
     assert picks.scores[10:].tolist() == [0.0] * 10
     assert set(picks.labels[10:]) == {"right"}
+
+
+def self_trained(query):
+    """The pool's labels by scikit-learn's self-training of scikit-learn's own regression."""
+    regression = LogisticRegression(C=1 / query.model.l2, fit_intercept=False, tol=1e-8)
+    X = np.concatenate([query.X_labeled, query.X_pool])
+    y = np.append(query.y_labeled, np.full(len(query.left), -1))
+    trained = SelfTrainingClassifier(regression).fit(X, y)
+    given = trained.transduction_[len(query.y_labeled) :]
+    assert 0 < (given == -1).sum() < len(given)
+    return np.where(given == -1, trained.predict(query.X_pool), given)
+
+
+def spread(query):
+    return query.model.classes_[spread_shares(query)[len(query.y_labeled) :].argmax(1)]
+
+
+@pytest.mark.parametrize(
+    ("method", "oracle"), [("self_training_pool", self_trained), ("label_spreading_pool", spread)]
+)
+def test_references_train_on_the_whole_pool_with_labels_of_their_own(method, oracle):
+    split, settings = split_of("breast_cancer"), replace(strict(rounds=2), intercept=False)
+    curve, picks = run(split, method, settings, 0)
+    X, y = split.X[split.labeled], split.y[split.labeled]
+    model = ours.LogisticRegression(1.0).fit(X, y)
+    given = oracle(replace(query_on(X, y, split.X[split.pool], budget=5), model=model))
+    model.fit(np.concatenate([X, split.X[split.pool]]), np.append(y, given))
+    assert curve[1].test_accuracy == model.score(split.X[split.test], split.y[split.test])
+    assert curve[2].wrong_share == (given != split.y[split.pool]).mean() > 0
+    assert np.isnan(curve[0].wrong_share)
+    assert picks == []
