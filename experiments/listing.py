@@ -4,7 +4,7 @@ from common.kinds import LabelSource
 from data_prep.catalogue import DATASETS, SCRIPTS
 from data_prep.places import state
 from strategies.base import Reference
-from strategies.registry import methods
+from strategies.registry import VALIDATION_FORM, methods
 
 LABELS = {LabelSource.TRUE: "true labels, bought", LabelSource.OWN: "no label bought"}
 
@@ -25,5 +25,9 @@ def strategy_lines() -> list[str]:
     lines = ["strategies"]
     for name, method in methods().items():
         labels = "reference" if isinstance(method, Reference) else LABELS[method.labels]
-        lines.append(f"  {name:23} {method.title:16} {labels:20} {method.summary}")
-    return lines
+        lines.append(f"  {name:23} {method.title:17} {labels:20} {method.summary}")
+    return [
+        *lines,
+        f"A strategy that buys labels also trains on the validation rows as NAME{VALIDATION_FORM}; "
+        "all leaves these forms out.",
+    ]

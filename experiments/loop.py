@@ -21,8 +21,8 @@ from experiments.penalty import GRID, Rows, chosen_by
 from experiments.settings import LoopSettings
 from models import MLP, LogisticRegression
 from numerics.linear import as_tensor
-from strategies.base import Generator, Memory, Picks, Query, Reference, Strategy
-from strategies.registry import REFERENCES, STRATEGIES
+from strategies.base import Generator, Memory, Picks, Query, Reference, Strategy, start_rows
+from strategies.registry import known_methods
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,11 @@ def run(
     Raises UserError if the pool is smaller than rounds × budget, or if l2 cannot be chosen.
     """
     check_pool(split, settings)
-    state = _Run(split, method, settings, seed, features or Features.of(split, settings, seed))
-    if method in REFERENCES:
-        state.train_on(REFERENCES[method], on_round)
+    strategy = known_methods()[method]
+    state = _Run(split, strategy, settings, seed, features or Features.of(split, settings, seed))
+    if isinstance(strategy, Reference):
+        state.train_on(strategy, on_round)
         return RunRecords(state.curve, [])
-    strategy = STRATEGIES[method]
     rng = generator(strategy, settings, seed)
     for round_number in range(settings.rounds + 1):
         start = perf_counter()
@@ -145,9 +145,9 @@ def run(
             check_picks(picks, strategy, query)
             state.label(picks, round_number)
             if settings.retune:
-                state.choose_l2(PenaltyRule(settings.l2))
+                state.choose_l2(PenaltyRule(state.l2_rule))
         state.fit()
-        state.record(round_number, perf_counter() - start, strategy)
+        state.record(round_number, perf_counter() - start)
         on_round()
     return RunRecords(state.curve, state.picks)
 
@@ -156,7 +156,7 @@ def reference_training(
     split: Split, reference: Reference, settings: LoopSettings, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a reference trains on in its run: positions in the split (m,), and labels (m,)."""
-    state = _Run(split, reference.name, settings, seed, Features.of(split, settings, seed))
+    state = _Run(split, reference, settings, seed, Features.of(split, settings, seed))
     state.take_rows_of(reference)
     return state.labeled, state.labels
 
@@ -165,13 +165,15 @@ def reference_training(
 class _Run:
     """The state of a run: the labeled set, what is left of the pool, and the records so far.
 
-    labeled : positions in the split of the rows to train on. labels : theirs, true at first, then
-    as given. left : ascending positions in the pool of the rows that can still be picked. picked :
-    positions in the pool of the rows that were picked, in their order.
+    start : positions in the split of the rows that it starts from.
+    labeled : of the rows to train on, ``start`` and then the picks. labels : theirs, true at first,
+        then as given.
+    left : ascending positions in the pool of the rows that can still be picked. picked : of the
+        rows that were picked, in their order.
     """
 
     split: Split
-    method: str
+    method: Strategy | Reference
     settings: LoopSettings
     seed: int
     features: Features
@@ -181,12 +183,14 @@ class _Run:
     picks: list[PickRecord] = field(default_factory=list)
 
     def __post_init__(self):
-        self.labeled = self.split.labeled
+        self.labeled = self.start = start_rows(self.method, self.split)
         self.labels = self.split.y[self.labeled]
         self.left = np.arange(len(self.split.pool))
         self.picked = self.left[:0]
         self.model = self.settings.classifier(self.seed, self.features.l2)
         self.l2_rule = self.settings.l2
+        if self.method.trains_on_validation and isinstance(self.l2_rule, PenaltyRule):
+            self.choose_l2(PenaltyRule.CV)
 
     def query(self, rng: Generator) -> Query:
         """The next round, as a strategy sees it: for a network, the inputs of its last layer."""
@@ -195,7 +199,7 @@ class _Run:
             model=self.model.head_,
             X_labeled=embed(self.features.X[self.labeled]),
             y_labeled=self.labels,
-            initial=len(self.split.labeled),
+            initial=len(self.start),
             pool=embed(self.features.pool),
             left=self.left,
             picked=self.picked,
@@ -221,7 +225,7 @@ class _Run:
         for row, label, score in zip(rows, given, to_numpy(picks.scores), strict=True):
             self.picks.append(
                 PickRecord(
-                    method=self.method,
+                    method=self.method.name,
                     seed=self.seed,
                     round=round_number,
                     row=self.split.rows[row],
@@ -243,19 +247,19 @@ class _Run:
     def fit(self) -> None:
         self.model.fit_tensors(self.features.X[self.labeled], self.labels)
 
-    def record(self, round_number: int, seconds: float, method: Strategy | Reference) -> None:
+    def record(self, round_number: int, seconds: float) -> None:
         """Measure the model, and add a record to the curve."""
-        added = self.labeled[len(self.split.labeled) :]
-        wrong = self.labels[len(self.split.labeled) :] != self.split.y[added]
+        method = self.method
+        added = self.labeled[len(self.start) :]
+        wrong = self.labels[len(self.start) :] != self.split.y[added]
         norms = self.features.norms
         pick_norms = [pick.norm for pick in self.picks if pick.round == round_number]
-        reads_validation = (
-            method.reads_validation and round_number > 0 or self.l2_rule == PenaltyRule.VALIDATION
-        )
+        used = self.l2_rule == PenaltyRule.VALIDATION or method.trains_on_validation
+        used |= method.reads_validation and round_number > 0
         on_test, on_validation, loss = measure(self.model, self.split, self.features)
         self.curve.append(
             RoundRecord(
-                method=self.method,
+                method=self.method.name,
                 seed=self.seed,
                 round=round_number,
                 test_accuracy=on_test,
@@ -264,7 +268,7 @@ class _Run:
                 labels_bought=self.bought,
                 seconds=seconds,
                 labels_initial=len(self.split.labeled),
-                labels_validation=len(self.split.validation) if reads_validation else 0,
+                labels_validation=used * len(self.split.validation),
                 wrong_share=mean(wrong) if method.gives_labels else np.nan,
                 pick_norm=mean(pick_norms) / norms[self.split.pool].mean(),
                 gap=on_validation - on_test,
@@ -303,7 +307,7 @@ class _Run:
                 if not reference.gives_labels:
                     self.bought = int(np.isin(self.labeled, self.split.pool).sum())
             self.fit()
-            self.record(round_number, perf_counter() - start, reference)
+            self.record(round_number, perf_counter() - start)
             on_round()
         for round_number in range(len(self.curve), self.settings.rounds + 1):
             self.curve.append(replace(self.curve[-1], round=round_number, seconds=0.0))

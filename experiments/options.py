@@ -36,7 +36,8 @@ class ExperimentOptions:
     )
     methods: tuple[str, ...] = option(
         (),
-        "strategies, separated by commas or spaces, or all (default: the paper's seven)",
+        "strategies, separated by commas or spaces, or all (default: the paper's seven); one that "
+        "buys labels can train on the validation rows too: margin+validation (not in all)",
         type=name_list,
         action="extend",
         nargs="+",

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 
 from common.escape import mathtext
-from strategies.registry import REFERENCES, gives_own_labels, titles
+from strategies.registry import (
+    REFERENCES,
+    VALIDATION_FORM,
+    VALIDATION_FORMS,
+    gives_own_labels,
+    titles,
+)
 
 # Okabe-Ito for the paper's seven, Tol's muted colours for the others, in the registry's order.
 PALETTE = (
@@ -17,11 +23,23 @@ GREY = "#808080"
 
 
 def colour_of(method: str) -> str:
-    """The colour of a method in every picture; references are grey."""
+    """The colour of a method in every picture; references are grey.
+
+    A form that trains on the validation rows has the colour of its baseline.
+    """
     if method in REFERENCES:
         return GREY
-    names = list(titles())
+    method, names = method.removesuffix(VALIDATION_FORM), list(titles())
     return PALETTE[names.index(method) % len(PALETTE)] if method in names else PALETTE[0]
+
+
+def line_style(method: str) -> str | tuple[int, tuple[float, ...]]:
+    """How the line of a method is drawn, as matplotlib takes it."""
+    if method in REFERENCES:
+        return ":"
+    if method in VALIDATION_FORMS:
+        return 0, (2.5, 1, 0.8, 1)
+    return "-" if gives_own_labels(method) else (0, (4, 1.5))
 
 
 def curves_picture(curves: pd.DataFrame, title: str) -> bytes:
@@ -29,7 +47,8 @@ def curves_picture(curves: pd.DataFrame, title: str) -> bytes:
     95 % confidence in its mean.
 
     curves : method, seed, round and test_accuracy, as in curves.csv. Methods that buy no label are
-    drawn solid, references dotted, the others dashed.
+    drawn solid, references dotted, forms that train on the validation rows dash-dotted, the others
+    dashed.
     """
     from matplotlib.figure import Figure  # half a second that --no-plot need not wait for
 
@@ -48,7 +67,7 @@ def curves_picture(curves: pd.DataFrame, title: str) -> bytes:
             color=colour,
             # curves can coincide: later ones are thinner, so that both are seen
             linewidth=4.0 - 2.5 * i / max(len(methods) - 1, 1),
-            linestyle=":" if method in REFERENCES else "-" if own else (0, (4, 1.5)),
+            linestyle=line_style(method),
             label=titles().get(method, method) + (" (buys no label)" if own else ""),
         )
         if seeds > 1:

@@ -9,7 +9,7 @@ are the true ones, or for the pool its own.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -130,6 +130,7 @@ class Strategy:
     name, title, summary : on the command line, in tables, and in --list.
     labels : whose labels the picks get.
     reads_validation : the validation labels decide what it does, and count as labels it used.
+    trains_on_validation : it starts from the labeled and the validation rows.
     legacy_seed : the seed of NumPy's old generator that the published notebook used for this
         strategy; the paper's protocol needs it to repeat the published draws.
     one_by_one : it refits the model after every single pick.
@@ -143,6 +144,7 @@ class Strategy:
     labels: LabelSource
     pick: Callable[[Query], Picks]
     reads_validation: bool = False
+    trains_on_validation: bool = False
     legacy_seed: int = 2026
     one_by_one: bool = False
     weighted: bool = False
@@ -171,11 +173,19 @@ class Reference:
     rows: Callable[[Split], np.ndarray]
     reads_validation: bool = False
     label_pool: Callable[[Query], np.ndarray] | None = None
+    trains_on_validation: ClassVar[bool] = False
 
     @property
     def gives_labels(self) -> bool:
         """Whether it gives labels of its own."""
         return self.label_pool is not None
+
+
+def start_rows(method: Strategy | Reference, split: Split) -> np.ndarray:
+    """The rows of the split that a method starts from, with their true labels: (initial,)."""
+    if method.trains_on_validation:
+        return np.append(split.labeled, split.validation)
+    return split.labeled
 
 
 def strategy(

@@ -3,7 +3,9 @@
 To add a strategy, write its function in a file of this package and its name into the list here.
 """
 
-from common.errors import check_known
+from dataclasses import replace
+
+from common.errors import UserError, check_known
 from strategies.active import entropy, isal, margin, pred_infl, random, uncertainty
 from strategies.base import Reference, Strategy
 from strategies.baselines import badge, bald, coreset, qbc, typiclust
@@ -45,6 +47,24 @@ STRATEGIES: dict[str, Strategy] = {
     )
 }
 
+VALIDATION_FORM = "+validation"
+
+# Every strategy that buys labels, in a form that trains on the validation rows too.
+VALIDATION_FORMS: dict[str, Strategy] = {
+    form.name: form
+    for form in (
+        replace(
+            strategy,
+            name=strategy.name + VALIDATION_FORM,
+            title=f"{strategy.title} + valid.",
+            reads_validation=True,
+            trains_on_validation=True,
+        )
+        for strategy in STRATEGIES.values()
+        if not strategy.gives_labels
+    )
+}
+
 REFERENCES: dict[str, Reference] = {
     reference.name: reference
     for reference in (
@@ -57,13 +77,18 @@ REFERENCES: dict[str, Reference] = {
 
 
 def methods() -> dict[str, Strategy | Reference]:
-    """Everything that --methods can name, by name."""
+    """What "all" means to --methods: all strategies and references, by name."""
     return {**STRATEGIES, **REFERENCES}
+
+
+def known_methods() -> dict[str, Strategy | Reference]:
+    """Everything that --methods can name, by name."""
+    return {**methods(), **VALIDATION_FORMS}
 
 
 def titles() -> dict[str, str]:
     """The title of every method, by name."""
-    return {name: method.title for name, method in methods().items()}
+    return {name: method.title for name, method in known_methods().items()}
 
 
 def gives_own_labels(method: str) -> bool:
@@ -79,5 +104,12 @@ def chosen_methods(names: tuple[str, ...]) -> tuple[str, ...]:
     if names == ("all",):
         return tuple(methods())
     for name in names:
-        check_known("strategy", name, [*methods(), "all"])
+        baseline = name.removesuffix(VALIDATION_FORM)
+        if baseline in methods() and name not in known_methods():
+            have = ", ".join(form.removesuffix(VALIDATION_FORM) for form in VALIDATION_FORMS)
+            raise UserError(
+                f"--methods {name}: {baseline} buys no labels, and only strategies that do have a "
+                f"form with {VALIDATION_FORM}: {have}"
+            )
+        check_known("strategy", name, [*known_methods(), "all"])
     return names or PAPER

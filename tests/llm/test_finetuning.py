@@ -71,7 +71,7 @@ def test_a_reference_trains_on_the_rows_and_labels_of_its_run(method):
     np.testing.assert_array_equal(later.rows, [*split.labeled, *split.pool])
     true = split.y[later.rows]
     assert (later.labels != true).any() == (method == "self_training_pool")
-    model = stand_in.refitted(split, later, 0)
+    model = loop.classifier(0, loop.l2).fit(split.X[later.rows], later.labels)
     accuracy = model.score(split.X[split.test], split.y[split.test])
     assert accuracy == run(split, method, loop, 0).curve[1].test_accuracy
 
@@ -87,10 +87,10 @@ def test_a_strategy_trains_on_its_picks_up_to_the_round_as_they_were_labeled():
             "label": [label, split.y[second]],
         }
     )
-    found = training_set(split, picks, 1)
+    found = training_set(split, split.labeled, picks, 1)
     np.testing.assert_array_equal(found.rows, [*split.labeled, first])
     np.testing.assert_array_equal(found.labels, [*split.y[split.labeled], label])
-    assert training_set(split, picks, 2).rows[-1] == second
+    assert training_set(split, split.labeled, picks, 2).rows[-1] == second
 
 
 @pytest.mark.parametrize(("every", "rounds"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (5, [5])])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from common.errors import UserError
-from common.kinds import LabelSource
+from common.kinds import LabelSource, PenaltyRule
 from experiments.loop import run
 from experiments.settings import LoopSettings
 from models import LogisticRegression
@@ -16,11 +16,13 @@ from strategies.registry import (
     PAPER,
     REFERENCES,
     STRATEGIES,
+    VALIDATION_FORMS,
     chosen_methods,
     gives_own_labels,
     methods,
+    titles,
 )
-from tests.helpers import pick, query_of, query_on, split_of
+from tests.helpers import pick, query_of, query_on, split_of, strict
 
 DRAWING = ["random", "pred_infl", "badge", "typiclust", "qbc", "bald"]  # read query.rng
 
@@ -125,3 +127,33 @@ def test_the_whole_loop_runs_with_both_generators(method, name):
     assert all(p.true_label == true[p.row] for p in picks)
     if buys:
         assert all(p.label == p.true_label for p in picks)
+
+
+def test_every_strategy_that_buys_has_a_form_that_trains_on_validation_rows_and_all_leaves_it_out():
+    buys = [name for name in STRATEGIES if not gives_own_labels(name)]
+    assert list(VALIDATION_FORMS) == [f"{name}+validation" for name in buys]
+    assert chosen_methods(("margin+validation", "margin")) == ("margin+validation", "margin")
+    assert not set(chosen_methods(("all",))) & set(VALIDATION_FORMS)
+    assert titles()["margin+validation"] == "Margin + valid."
+    for name in ("salutary", "full_pool"):
+        with pytest.raises(UserError, match=f"{name} buys no labels.*: random, entropy, margin"):
+            chosen_methods((f"{name}+validation",))
+
+
+@pytest.mark.parametrize(
+    ("l2", "retune"),
+    [(1.0, False), (PenaltyRule.VALIDATION, False), (PenaltyRule.VALIDATION, True)],
+)
+def test_a_validation_form_is_the_strategy_on_labeled_and_validation_rows_joined(l2, retune):
+    split = split_of("breast_cancer")
+    joined = replace(split, labeled=np.append(split.labeled, split.validation))
+    settings = replace(strict(rounds=2), l2=l2, retune=retune)
+    curve, picks = run(split, "margin+validation", settings, 0)
+    rule = l2 if l2 == 1.0 else PenaltyRule.CV  # nothing is chosen on rows that are trained on
+    expected, expected_picks = run(joined, "margin", replace(settings, l2=rule), 0)
+    assert [p.row for p in picks] == [p.row for p in expected_picks]
+    assert [(r.test_accuracy, r.l2) for r in curve] == [(r.test_accuracy, r.l2) for r in expected]
+    counts = [(r.labels_initial, r.labels_validation, r.labels_bought) for r in curve]
+    sizes = len(split.labeled), len(split.validation)
+    assert counts == [(*sizes, bought) for bought in (0, 5, 10)]
+    assert {r.method for r in curve} == {p.method for p in picks} == {"margin+validation"}

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 import models as ours
+from common.kinds import PenaltyRule
 from experiments.loop import run
 from strategies import semi_supervised
 from tests.helpers import pick, query_of, query_on, split_of, strict
@@ -100,3 +101,17 @@ def test_references_train_on_the_whole_pool_with_labels_of_their_own(method, ora
     assert curve[2].wrong_share == (given != split.y[split.pool]).mean() > 0
     assert np.isnan(curve[0].wrong_share)
     assert picks == []
+
+
+@pytest.mark.parametrize("method", ["self_training_pool", "label_spreading_pool"])
+def test_no_validation_label_has_a_say_in_the_labels_of_the_pool_even_if_l2_is_tuned(method):
+    split, settings = split_of("breast_cancer"), replace(strict(), l2=PenaltyRule.VALIDATION)
+    y = split.y.copy()
+    y[split.validation] = np.random.default_rng(0).permutation(y[split.validation])
+    curve, other = (run(s, method, settings, 0).curve for s in (split, replace(split, y=y)))
+    assert curve[0].l2 != other[0].l2
+    assert [(r.l2, r.wrong_share, r.test_accuracy) for r in curve[1:]] == [
+        (r.l2, r.wrong_share, r.test_accuracy) for r in other[1:]
+    ]
+    used = len(split.validation)
+    assert [r.labels_validation for r in curve] == [used, 0, 0, 0]
