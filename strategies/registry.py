@@ -4,6 +4,7 @@ To add a strategy, write its function in a file of this package and its name int
 """
 
 from dataclasses import replace
+from itertools import chain
 
 from common.errors import UserError, check_known
 from strategies.active import entropy, isal, margin, pred_infl, random, uncertainty
@@ -101,8 +102,6 @@ def chosen_methods(names: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises UserError for an unknown name.
     """
-    if names == ("all",):
-        return tuple(methods())
     for name in names:
         baseline = name.removesuffix(VALIDATION_FORM)
         if baseline in methods() and name not in known_methods():
@@ -112,4 +111,5 @@ def chosen_methods(names: tuple[str, ...]) -> tuple[str, ...]:
                 f"form with {VALIDATION_FORM}: {have}"
             )
         check_known("strategy", name, [*known_methods(), "all"])
-    return names or PAPER
+    every = (tuple(methods()) if name == "all" else (name,) for name in names)
+    return tuple(dict.fromkeys(chain(*every))) or PAPER

@@ -48,6 +48,8 @@ def test_the_registry_says_who_buys_and_who_refers():
 def test_methods_are_chosen_by_name():
     assert chosen_methods(()) == PAPER
     assert chosen_methods(("all",)) == tuple(methods())
+    both = chosen_methods(("random", "all", "margin+validation"))
+    assert both == (*methods(), "margin+validation")
     with pytest.raises(UserError, match="did you mean 'salutary'"):
         chosen_methods(("random", "salutry"))
 
