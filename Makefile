@@ -38,7 +38,7 @@ image: $(IMAGE) ## install the pretrained image encoder for --features efficient
 llm: $(LLM) ## install what main_llm.py needs, with a pretrained text encoder
 
 # SEEDS=0-19 JOBS=4 DATA=folder make paper
-SEEDS ?= 0-4
+SEEDS ?= 0-9
 JOBS ?= 2
 paper: $(INSTALLED) ## compare all methods on every data set that is here: paper and tuned
 	for protocol in paper tuned; do \

@@ -52,6 +52,16 @@ class LabelSource(TextEnum):
     OWN = "own"  # given by the strategy: nothing is bought
 
 
+class MetricName(TextEnum):
+    """What is measured on the test set (experiments/metrics.py has the metrics)."""
+
+    ACCURACY = "accuracy"
+    LOG_LOSS = "log_loss"
+    BALANCED_ACCURACY = "balanced_accuracy"
+    MACRO_F1 = "macro_f1"
+    AUC = "auc"
+
+
 class Source(TextEnum):
     """Where a data set may come from."""
 

@@ -49,7 +49,8 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
             results.append(run_dataset(asked, bar.update))
             save(results[-1])
     comparison = report.Comparison(
-        results, [statistics.summary(result.curves, list(REFERENCES)) for result in results]
+        results,
+        [statistics.summary(r.curves, list(REFERENCES), r.metric) for r in results],
     )
     write_files(
         options.out,
@@ -63,10 +64,12 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
     for result, summary in comparison.pairs:
         remove_store(result)
         print(terminal(result.heading))
-        print(tables.statistics_table(summary))
+        print(tables.statistics_table(summary, result.metric))
         if result.below_majority:
             print(terminal(below_majority_note(result)))
-    say(tables.LEGEND)
+    if comparison.unable:
+        print(comparison.unable)
+    say(tables.statistics_legend(comparison.metric))
     say(f"report.md, table.csv, table.tex and penalties.png in {options.out}")
 
 

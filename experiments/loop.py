@@ -17,10 +17,11 @@ import influence
 from common.errors import UserError
 from common.kinds import LabelSource, PenaltyRule
 from data_utils import Split
+from experiments.metrics import Scores, scores
 from experiments.penalty import GRID, Rows, chosen_by
 from experiments.settings import LoopSettings
 from models import MLP, LogisticRegression
-from numerics.linear import as_tensor
+from numerics.linear import as_tensor, class_probabilities
 from strategies.base import Generator, Memory, Picks, Query, Reference, Strategy, start_rows
 from strategies.registry import known_methods
 
@@ -29,18 +30,22 @@ from strategies.registry import known_methods
 class RoundRecord:
     """One round of one method on one seed: a row of curves.csv, in its order of columns.
 
-    Accuracies are fractions, ``validation_loss`` is per row. ``labels_…`` count the human labels
-    behind the round's model. ``wrong_share`` is the share of the labels that the method gave that
-    are not the true ones, NaN if it gave none; ``pick_norm`` the mean norm of this round's picks
-    over that of the pool at the start, NaN if nothing is picked. ``gap`` is validation less test
-    accuracy. ``condition`` is the condition number of the influence's Hessian, NaN if no solver
-    told it. ``l2`` is the penalty of the round's model.
+    ``test_…``: see ``Scores`` in metrics.py. Accuracies are fractions, losses are per row.
+    ``labels_…`` count the human labels behind the round's model. ``wrong_share`` is the share of
+    the labels that the method gave that are not the true ones, NaN if it gave none; ``pick_norm``
+    the mean norm of this round's picks over that of the pool at the start, NaN if nothing is
+    picked. ``gap`` is validation less test accuracy. ``condition`` is the condition number of the
+    influence's Hessian, NaN if no solver told it. ``l2`` is the penalty of the round's model.
     """
 
     method: str
     seed: int
     round: int
     test_accuracy: float
+    test_log_loss: float
+    test_balanced_accuracy: float
+    test_macro_f1: float
+    test_auc: float
     validation_accuracy: float
     validation_loss: float
     labels_bought: int
@@ -262,7 +267,7 @@ class _Run:
                 method=self.method.name,
                 seed=self.seed,
                 round=round_number,
-                test_accuracy=on_test,
+                **on_test._asdict(),
                 validation_accuracy=on_validation,
                 validation_loss=loss,
                 labels_bought=self.bought,
@@ -271,7 +276,7 @@ class _Run:
                 labels_validation=used * len(self.split.validation),
                 wrong_share=mean(wrong) if method.gives_labels else np.nan,
                 pick_norm=mean(pick_norms) / norms[self.split.pool].mean(),
-                gap=on_validation - on_test,
+                gap=on_validation - on_test.test_accuracy,
                 condition=self.memory.condition,
                 l2=self.model.l2,
             )
@@ -325,14 +330,19 @@ def to_numpy(values: torch.Tensor | np.ndarray) -> np.ndarray:
 
 def measure(
     model: LogisticRegression | MLP, split: Split, features: Features
-) -> tuple[float, float, float]:
-    """Test accuracy, validation accuracy, and validation loss per row."""
+) -> tuple[Scores, float, float]:
+    """The scores on the test set, the validation accuracy, and the validation loss per row."""
     y_validation, y_test = split.y[split.validation], split.y[split.test]
     head, X_validation = model.head_, model.embed_tensor(features.validation)
-    on_test = (model.predict_tensor(features.test) == y_test).mean()
     on_validation = (head.predict_tensor(X_validation) == y_validation).mean()
     loss = influence.loss(head, X_validation, y_validation)
-    return float(on_test), float(on_validation), loss / len(y_validation)
+    X_test = model.embed_tensor(features.test)
+    on_test = scores(
+        to_numpy(class_probabilities(head.logits_tensor(X_test))),
+        to_numpy(influence.class_numbers(head, head.predict_tensor(X_test))),
+        to_numpy(influence.class_numbers(head, y_test)),
+    )
+    return on_test, float(on_validation), loss / len(y_validation)
 
 
 def generator(strategy: Strategy, settings: LoopSettings, seed: int) -> Generator:

@@ -15,7 +15,7 @@ from common.cli import (
     seed_list,
     whole_number,
 )
-from common.kinds import HessianRows, ModelKind, PenaltyRule, Protocol, Source
+from common.kinds import HessianRows, MetricName, ModelKind, PenaltyRule, Protocol, Source
 from data_prep.feature_choice import FeatureChoice, feature_choice
 
 
@@ -130,6 +130,12 @@ class ExperimentOptions:
     dtype: str = option(
         "float64", "numbers of the arithmetic (default: float64)", choices=("float64", "float32")
     )
+    metric: str = option(
+        MetricName.ACCURACY,
+        "of the test set, which the table, the picture and the statistics show; curves.csv has all "
+        "(default: accuracy)",
+        choices=tuple(MetricName),
+    )
     data_dir: Path | None = option(None, "folder looked into before datasets/", type=Path)
     out: Path = option(Path("results"), "folder for results (default: results)", type=Path)
     plot: bool = option(True, "draw no picture", action="store_false", flags=("--no-plot",))
@@ -166,6 +172,7 @@ class ComparisonOptions:
     jobs: int = _same("jobs")
     dask: str | None = _same("dask")
     device: str = _same("device")
+    metric: str = _same("metric")
     data_dir: Path | None = _same("data_dir")
     source: str = _same("source")
     out: Path = option(

@@ -68,17 +68,20 @@ def print_result(result: Result, say: Callable[[str], None]) -> None:
     say(f"{parts}; {result.split.X.shape[1]} features, {result.table.dataset.classes} classes")
     say(
         "always answering the most frequent class: "
-        f"{100 * result.majority_accuracy:.1f} % on the test set"
+        f"{100 * result.majority_accuracy:.1f} % accuracy on the test set"
     )
     print(terminal(result.settings.describe()))
-    print(terminal(tables.accuracy_table(result.curves, f"{result.source}: test accuracy in %")))
+    metric = result.metric
+    print(terminal(tables.rounds_table(result.curves, result.source, metric)))
     if result.below_majority:
         print(terminal(below_majority_note(result)))
     if len(result.settings.seeds) > 1:
-        summary = statistics.summary(result.curves, list(REFERENCES))
-        print(tables.statistics_table(summary))
-        say(tables.LEGEND)
-    say("gain: last round less round 0; mean: over all rounds; *: best value")
+        summary = statistics.summary(result.curves, list(REFERENCES), metric)
+        print(tables.statistics_table(summary, metric))
+        if unable := statistics.reach(summary, list(REFERENCES)):
+            print(unable)
+        say(tables.statistics_legend(metric))
+    say(tables.rounds_legend(metric))
     say("human labels: initial, at the start; bought, of picks; valid., if the method reads them")
     if isinstance(result.settings.loop.l2, PenaltyRule):
         by_seed = result.initial_l2()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from common.escape import mathtext
+from experiments.metrics import ACCURACY, Metric, by_round
 from strategies.registry import (
     REFERENCES,
     VALIDATION_FORM,
@@ -42,25 +43,25 @@ def line_style(method: str) -> str | tuple[int, tuple[float, ...]]:
     return "-" if gives_own_labels(method) else (0, (4, 1.5))
 
 
-def curves_picture(curves: pd.DataFrame, title: str) -> bytes:
+def curves_picture(curves: pd.DataFrame, title: str, metric: Metric = ACCURACY) -> bytes:
     """The learning curves as a PNG: a line per method, and if there are several seeds, a band of
     95 % confidence in its mean.
 
-    curves : method, seed, round and test_accuracy, as in curves.csv. Methods that buy no label are
-    drawn solid, references dotted, forms that train on the validation rows dash-dotted, the others
-    dashed.
+    curves : method, seed, round and the metric's column, as in curves.csv. Methods that buy no
+    label are drawn solid, references dotted, forms that train on the validation rows dash-dotted,
+    the others dashed. Seeds in which the metric is undefined are left out.
     """
     from matplotlib.figure import Figure  # half a second that --no-plot need not wait for
 
-    accuracy = curves.pivot(index="round", columns=["method", "seed"], values="test_accuracy") * 100
-    methods = sorted(
-        dict.fromkeys(curves["method"]), key=lambda m: -accuracy[m].iloc[-1].mean()
-    )  # the legend then lists them as the lines end, from top to bottom
+    values = by_round(curves, metric).T
+    ends = values.iloc[-1].groupby("method").mean().fillna(-np.inf)
+    # the legend lists them as the lines end, from top to bottom
+    methods = sorted(dict.fromkeys(curves["method"]), key=lambda m: -ends[m])
     figure = Figure(figsize=(8.5, max(4.8, 1.2 + 0.3 * len(methods))), layout="constrained")
     axes = figure.subplots()
     for i, method in enumerate(methods):
-        seeds = accuracy[method].shape[1]
-        mean, spread = accuracy[method].mean(axis=1), accuracy[method].std(axis=1)
+        seeds = values[method].count(axis=1).max()
+        mean, spread = values[method].mean(axis=1), values[method].std(axis=1)
         own, colour = gives_own_labels(method), colour_of(method)
         axes.plot(
             mean,
@@ -74,8 +75,8 @@ def curves_picture(curves: pd.DataFrame, title: str) -> bytes:
             half = 1.96 * spread / np.sqrt(seeds)
             axes.fill_between(mean.index, mean - half, mean + half, color=colour, alpha=0.12, lw=0)
     figure.suptitle(mathtext(title), fontsize=10)
-    axes.set(xlabel="round", ylabel="test accuracy (%)")
-    axes.set_xlim(0, accuracy.index[-1])
+    axes.set(xlabel="round", ylabel=metric.label)
+    axes.set_xlim(0, values.index[-1])
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right center", frameon=False)

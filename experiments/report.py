@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from common.cli import seeds_words
 from common.escape import latex, markdown
 from experiments import statistics
 from experiments.audit import confusion, drift
+from experiments.metrics import Metric
 from experiments.plots import png_bytes
 from experiments.results import Result
-from experiments.tables import statistics_cells
+from experiments.tables import statistics_cells, with_deviation
 from strategies.registry import REFERENCES, gives_own_labels, titles
 
 
@@ -28,29 +30,35 @@ class Comparison:
     def pairs(self) -> Iterator[tuple[Result, pd.DataFrame]]:
         return zip(self.results, self.summaries, strict=True)
 
+    @property
+    def metric(self) -> Metric:
+        return self.results[0].metric
+
     @cached_property
     def penalties(self) -> pd.DataFrame:
         """The penalty matrix over all data sets, without references."""
         return statistics.penalties(
-            result.curves[~result.curves["method"].isin(list(REFERENCES))]
-            for result in self.results
+            (
+                result.curves[~result.curves["method"].isin(list(REFERENCES))]
+                for result in self.results
+            ),
+            self.metric,
         )
 
-    def areas(self, pm: str = " ± ") -> pd.DataFrame:
+    @property
+    def unable(self) -> str:
+        """A sentence for each number of seeds that is too small for a verdict, or ""."""
+        sentences = (statistics.reach(summary, list(REFERENCES)) for summary in self.summaries)
+        return "\n".join(dict.fromkeys(filter(None, sentences)))
+
+    def areas(self) -> pd.DataFrame:
         """AULC of every method (rows) on every data set (columns): mean, deviation and mark."""
         return pd.DataFrame(
             {
-                result.table.dataset.name: statistics_cells(summary, pm)["AULC"]
+                result.table.dataset.name: statistics_cells(summary, self.metric)["AULC"]
                 for result, summary in self.pairs
             }
         )
-
-
-def latex_table(comparison: Comparison) -> str:
-    """AULC of every method on every data set, for a paper."""
-    areas = comparison.areas(" $\\pm$ ")
-    cells = areas.apply(lambda column: column.str.rstrip(" ▲▼"))
-    return cells.rename(index=latex, columns=latex).to_latex()
 
 
 def long_table(comparison: Comparison) -> pd.DataFrame:
@@ -58,11 +66,15 @@ def long_table(comparison: Comparison) -> pd.DataFrame:
     parts = [
         summary.rename_axis("method")
         .reset_index()
-        .assign(dataset=result.table.dataset.name, protocol=str(result.settings.protocol))
+        .assign(
+            dataset=result.table.dataset.name,
+            protocol=str(result.settings.protocol),
+            metric=str(result.metric.name),
+        )
         for result, summary in comparison.pairs
     ]
-    table = pd.concat(parts)
-    return table[["dataset", "protocol", *table.columns.drop(["dataset", "protocol"])]]
+    table, first = pd.concat(parts), ["dataset", "protocol", "metric"]
+    return table[[*first, *table.columns.drop(first)]]
 
 
 # --- Markdown -------------------------------------------------------------------------------------
@@ -95,15 +107,16 @@ def _introduction(comparison: Comparison) -> list[str]:
         f"{len(comparison.results)} data sets, {len(comparison.penalties)} methods, "
         f"{len(first.seeds)} seeds; {first.describe()}. All methods see the same splits.",
         "",
-        "AULC is the area under the learning curve, in % like accuracy. Each method's AULC is "
-        "tested against the best other method's on the same seeds (Wilcoxon signed-rank, "
-        "Holm-corrected over the methods): ▲ significantly above it, ▼ below, at "
-        f"{statistics.LEVEL}.",
+        f"AULC is the area under the learning curve of the {comparison.metric.label}, divided by "
+        "the number of rounds. Each method's AULC is tested against the best other method's on the "
+        "same seeds (Wilcoxon signed-rank, Holm-corrected over the methods): ▲ significantly "
+        f"better, ▼ worse, at {statistics.LEVEL}.",
         "",
         "## AULC",
         "",
         *markdown_table(comparison.areas()),
         "",
+        *(f"{sentence}.\n" for sentence in comparison.unable.splitlines()),
     ]
 
 
@@ -130,7 +143,7 @@ def _own_labels_section(comparison: Comparison) -> list[str]:
         "(the help that was expected) that the wrong ones had; the norm of the picks against the "
         "pool's; how far a round's classes are from those of the labeled set (total variation, "
         "mean over rounds); and how much better the last model is on the validation set, which "
-        "chose the labels, than on the test set, in points.",
+        "chose the labels, than on the test set, in points of accuracy.",
         "",
         *markdown_table(audit_table(comparison.results)),
         "",
@@ -144,9 +157,9 @@ def _dataset_section(result: Result, summary: pd.DataFrame) -> list[str]:
         "",
         f"{markdown(result.heading)}.",
         f"Always answering the most frequent class: {100 * result.majority_accuracy:.1f} % "
-        "on the first seed's test set.",
+        "accuracy on the first seed's test set.",
         "",
-        *markdown_table(statistics_cells(summary)),
+        *markdown_table(statistics_cells(summary, result.metric)),
         "",
         f"![curves of {name}]({result.folder.name}/curves.png)",
         "",
@@ -197,6 +210,61 @@ def confusion_lines(result: Result) -> list[str]:
         *markdown_table(counts.astype(int)),
         "",
     ]
+
+
+# --- LaTeX -------------------------------------------------------------------------------------
+
+LATEX_MARK = {
+    statistics.Verdict.BETTER: r" $\bigtriangleup$",
+    statistics.Verdict.WORSE: r" $\bigtriangledown$",
+    statistics.Verdict.UNCLEAR: "",
+}
+
+
+def latex_table(comparison: Comparison) -> str:
+    """AULC of every method on every data set: mean, deviation and mark, the best in bold.
+
+    It needs no package but booktabs.
+    """
+    first, metric = comparison.results[0].settings, comparison.metric
+    cells = pd.DataFrame(
+        {
+            latex(result.table.dataset.name): pd.Series(_latex_cells(summary, metric))
+            for result, summary in comparison.pairs
+        }
+    )
+    cells.index = pd.Index([latex(titles()[method]) for method in cells.index])
+    caption = latex(
+        f"Area under the learning curve of the {metric.label}, divided by the number of rounds: "
+        f"mean and standard deviation over {seeds_words(first.seeds)}; {first.protocol} protocol: "
+        f"{first.loop.describe()}."
+    )
+    marks = (
+        r" $\bigtriangleup$, $\bigtriangledown$: significantly better, worse than the best other "
+        rf"method (paired Wilcoxon test, Holm-corrected, {statistics.LEVEL}). "
+        "Bold: the best method of a column; references do not count."
+    )
+    text = cells.to_latex(
+        caption=caption + marks,
+        label=f"tab:aulc-{first.protocol}-{metric.name}".replace("_", "-"),
+        column_format="l" + "r" * cells.shape[1],
+        position="htbp",
+    )
+    return "% needs \\usepackage{booktabs}\n" + text
+
+
+def _latex_cells(summary: pd.DataFrame, metric: Metric) -> dict[str, str]:
+    """A data set's cells, by method."""
+    digits = metric.digits + 1
+    shown = summary["aulc"].round(digits) * metric.sign
+    best = shown.drop(list(REFERENCES), errors="ignore").max()
+    cells = {}
+    for method, of in summary.iterrows():
+        mean, *rest = with_deviation(of["aulc"], of["aulc_sd"], digits, "|").split("|")
+        if shown[method] == best and method not in REFERENCES:
+            mean = rf"\textbf{{{mean}}}"
+        cells[str(method)] = r" $\pm$ ".join([mean, *rest]) + LATEX_MARK[of["verdict"]]
+    return cells
 
 
 # --- the picture ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from common.files import csv_bytes, json_bytes, write_files
 from common.program import library_versions
 from data_utils import Split, Table
 from experiments.loop import PickRecord, RoundRecord
+from experiments.metrics import METRICS, Metric
 from experiments.plots import curves_picture
 from experiments.settings import Settings
 from strategies.registry import REFERENCES
@@ -38,6 +39,11 @@ class Result:
     seconds: float
     folder: Path
     store: Path
+
+    @property
+    def metric(self) -> Metric:
+        """What tables, the picture and statistics show."""
+        return METRICS[self.settings.metric]
 
     @property
     def source(self) -> str:
@@ -76,7 +82,7 @@ class Result:
 
 
 def curves_frame(records: Sequence[RoundRecord], dataset: str, protocol: str) -> pd.DataFrame:
-    """A row per method, seed and round, accuracies as fractions."""
+    """A row per method, seed and round."""
     frame = pd.DataFrame([asdict(record) for record in records])
     return frame.assign(dataset=dataset, protocol=str(protocol))[CURVE_COLUMNS]
 
@@ -98,7 +104,7 @@ def save(
     picture = None
     if result.settings.plot:
         title = f"{result.source}\n{result.settings.describe()}"
-        picture = curves_picture(result.curves, title)
+        picture = curves_picture(result.curves, title, result.metric)
     manifest = run_record(result) | {"compute_seconds": result.seconds} | dict(facts or {})
     write_files(
         result.folder,

@@ -12,7 +12,7 @@ import torch
 
 from common.cli import seeds_words
 from common.errors import UserError, check_known
-from common.kinds import HessianRows, ModelKind, PenaltyRule, Protocol, Source, Task
+from common.kinds import HessianRows, MetricName, ModelKind, PenaltyRule, Protocol, Source, Task
 from common.parallel import Workers
 from data_prep.catalogue import DATASETS, SCRIPTS, Dataset, is_own_table
 from data_prep.feature_choice import AS_THEY_ARE, FeatureChoice
@@ -111,6 +111,7 @@ class Settings:
     seeds: tuple[int, ...]
     loop: LoopSettings
     workers: Workers
+    metric: MetricName
     out: Path
     plot: bool
     quiet: bool
@@ -229,6 +230,7 @@ def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) 
         seeds=options.seeds,
         loop=loop,
         workers=Workers(options.jobs, options.dask or ""),
+        metric=MetricName(options.metric),
         out=options.out,
         plot=options.plot,
         quiet=options.quiet,

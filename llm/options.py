@@ -95,6 +95,7 @@ class LanguageOptions:
     hessian: str | None = _same("hessian")
     intercept: bool | None = _same("intercept")
     device: str = _same("device")
+    metric: str = _same("metric")
     data_dir: Path | None = _same("data_dir")
     out: Path = _same("out")
     plot: bool = _same("plot")

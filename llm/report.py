@@ -11,7 +11,7 @@ from common.files import csv_bytes
 from experiments.plots import GREY, colour_of, curves_picture, png_bytes
 from experiments.report import markdown_table
 from experiments.results import Result
-from experiments.tables import accuracy_table, printed, with_deviation
+from experiments.tables import printed, rounds_table, with_deviation
 from llm.agreement import Agreement, agreement, final_records, gains
 from llm.stand_in import NONE
 from strategies.registry import titles
@@ -150,7 +150,7 @@ def _stand_in_section(report: LanguageReport) -> list[str]:
         "",
         *(picture if report.result.settings.plot else []),
         "```",
-        accuracy_table(report.result.curves, "test accuracy in %"),
+        rounds_table(report.result.curves, "the stand-in", report.result.metric),
         "```",
         "",
     ]

@@ -135,7 +135,9 @@ def test_diabetes_replaces_the_data_set_and_says_so(shared_data, tmp_path, capsy
 
 
 def test_strict_protocol_over_seeds_with_one_option_overridden(tmp_path, capsys):
-    arguments = "--protocol strict --seeds 0-2 --l2 5 --methods margin,salutary".split()
+    arguments = (
+        "--protocol strict --seeds 0-2 --l2 5 --methods margin,salutary --metric auc".split()
+    )
     assert main("binary", [*arguments, "--out", str(tmp_path), *QUICK]) == 0
     printed = capsys.readouterr().out
     assert (
@@ -143,10 +145,12 @@ def test_strict_protocol_over_seeds_with_one_option_overridden(tmp_path, capsys)
         "seeds 0-2" in printed
     )
     assert printed.count(" ± ") == 8  # gain, mean, final and AULC of two methods
-    assert "AULC" in printed
+    assert "test AUC (one-vs-rest) in %" in printed
+    assert "2 methods can reach is 0.500, so no ▲ or ▼ can appear; 7 seeds would do" in printed
     manifest = json.loads((tmp_path / "bank-strict/run.json").read_text())
     assert manifest["overrides"] == {"l2": 5.0}
     assert manifest["options"]["l2"] == 5.0
+    assert manifest["options"]["metric"] == "auc"
     assert manifest["options"]["hessian"] == "labeled"
     curves = pd.read_csv(tmp_path / "bank-strict/curves.csv")
     assert sorted(curves["seed"].unique()) == [0, 1, 2]
@@ -232,6 +236,7 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
         ("binary", "--seeds 3-1", "the range '3-1' runs backwards"),
         ("binary", "--seed x", "'x' is not a seed"),
         ("binary", "--seeds 0-99999999", "at most 10,000"),
+        ("binary", "--metric f1", "'balanced_accuracy', 'macro_f1', 'auc'"),
         ("binary", "--protocol loose", "invalid choice: 'loose'"),
         ("binary", "--hessian test", "invalid choice: 'test'"),
         ("binary", "--no-such-option", "unrecognized arguments: --no-such-option"),

@@ -1,19 +1,34 @@
 """compare.py and many seeds, by the shell: the report, parallel runs, and runs that were killed."""
 
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from matplotlib.mathtext import MathTextParser
 
+from common.kinds import MetricName
 from compare import main
+from data_prep.catalogue import DATASETS
 from experiments import statistics
 from experiments.comparison import available
+from experiments.metrics import ACCURACY, METRICS
+from experiments.options import ExperimentOptions
+from experiments.plots import curves_picture
+from experiments.report import Comparison, latex_table
+from experiments.settings import settle
+from strategies.registry import titles
+from tests.experiments.records import curves_frame
 from tests.helpers import ROOT
 
 QUICK = "--rounds 2 --budget 3".split()
@@ -83,6 +98,97 @@ def test_report_shows_every_data_set_method_and_picture(report):
     assert "$\\pm$" in tex
 
 
+@pytest.fixture(scope="module")
+def by_log_loss(tmp_path_factory):
+    """Two seeds of methods that, with two classes, all pick the same rows: every pair is a tie."""
+    out = tmp_path_factory.mktemp("log_loss")
+    methods = "--methods margin,uncertainty,entropy,salutary,full_pool --metric log_loss"
+    arguments = f"--datasets breast_cancer --seeds 0-1 {methods} --out {out}".split()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main([*arguments, *QUICK]) == 0
+    return out
+
+
+def test_a_metric_decides_all_of_the_report(by_log_loss):
+    """And ties raise no warning of scipy's."""
+    folder, metric = by_log_loss / "breast_cancer-tuned", METRICS[MetricName.LOG_LOSS]
+    assert json.loads((folder / "run.json").read_text())["options"]["metric"] == "log_loss"
+    curves, table = pd.read_csv(folder / "curves.csv"), pd.read_csv(by_log_loss / "table.csv")
+    expected = statistics.summary(curves, {"full_pool"}, metric)
+    np.testing.assert_allclose(table["aulc"], expected["aulc"])
+    assert set(table["metric"]) == {"log_loss"}
+    text = (by_log_loss / "report.md").read_text()
+    assert "learning curve of the test log loss (smaller is better)" in text
+    assert "| Salutary | 0.0" in text
+    source, described = re.search(
+        r"\n(breast_cancer.*rows\)): (.*)\.\n", text.replace("\\", "")
+    ).groups()
+    picture = curves_picture(curves, f"{source}\n{described}", metric)
+    assert (folder / "curves.png").read_bytes() == picture
+    assert "2 seeds: the smallest p that 4 methods can reach is 1.000, so no ▲ or ▼ can" in text
+    assert "% accuracy on the first seed's test set" in text
+
+
+def latex_rows(path):
+    """The cells of a LaTeX table, by the name of their row; rows are as long as the head."""
+    text = path.read_text()
+    assert text.isascii()
+    assert text.count("{") == text.count("}")
+    assert "\\usepackage{booktabs}" in text.splitlines()[0]
+    body = re.search(r"\\toprule\n(.*)\\bottomrule\n\\end{tabular}\n\\end{table}", text, re.S)[1]
+    lines = [line for line in body.splitlines() if line != "\\midrule"]
+    assert all(line.endswith(" \\\\") for line in lines)
+    rows = [[cell.strip() for cell in line.removesuffix("\\\\").split(" & ")] for line in lines]
+    columns = re.search(r"\\begin{tabular}{(\w+)}", text)[1]
+    assert {len(row) for row in rows} == {len(columns)}
+    assert not re.search(r"(?<!\\)[%#_~^]", text.split("\n", 1)[1])  # all are escaped
+    for formula in set(re.findall(r"\$[^$]*\$", text)):
+        MathTextParser("path").parse(formula)  # matplotlib knows TeX's symbols
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_the_latex_table_has_marks_bold_caption_and_label(report, by_log_loss, tmp_path):
+    found = latex_rows(report / "table.tex")
+    assert found[""] == ["electric", "wine"]
+    table = pd.read_csv(report / "table.csv").query("method != 'full_pool'")
+    for place, name in enumerate(["electric", "wine"]):
+        areas = table[table["dataset"] == name].set_index("method")["aulc"].round(2)
+        bold = {row for row, cells in found.items() if "textbf" in cells[place]}
+        assert bold == {titles()[m] for m in areas.index[areas == areas.max()]}
+        for method, area in areas.items():
+            assert f"{area:.2f}" in found[titles()[method]][place]
+    assert "Full pool" in found
+    text = (by_log_loss / "table.tex").read_text()
+    assert latex_rows(by_log_loss / "table.tex")[""] == [r"breast\_cancer"]
+    assert "\\label{tab:aulc-tuned-log-loss}" in text
+    for part in ("test log loss (smaller is better)", "seeds 0,1", "tuned protocol", "Wilcoxon"):
+        assert part in re.search(r"\\caption{(.*)}\n", text)[1]
+    if shutil.which("pdflatex"):
+        page = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}%s\\end{document}"
+        (tmp_path / "page.tex").write_text(page % f"\n{text}\n")
+        tex = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "page.tex"]
+        assert subprocess.run(tex, cwd=tmp_path, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_verdicts_are_triangles_in_latex():
+    """Of twelve seeds in which the second method is always above the first."""
+    curves = curves_frame(seeds=range(12), methods=("random", "salutary"))
+    curves["test_accuracy"] += np.where(curves["method"] == "salutary", 0.1, 0) * (
+        1 + curves["seed"] / 100
+    )
+    summary = statistics.summary(curves)
+    result = SimpleNamespace(
+        curves=curves,
+        metric=ACCURACY,
+        settings=settle(ExperimentOptions(dataset="bank", protocol="strict"), {}, DATASETS["bank"]),
+        table=SimpleNamespace(dataset=DATASETS["bank"]),
+    )
+    text = latex_table(Comparison([result], [summary]))
+    assert re.search(r"\nRandom & [\d.]+ \$\\pm\$ [\d.]+ \$\\bigtriangledown\$ ", text)
+    assert re.search(r"\nSalutary & \\textbf{[\d.]+} \$\\pm\$ [\d.]+ \$\\bigtriangleup\$ ", text)
+
+
 def test_available_names_what_needs_no_network(shared_data):
     assert set(available(None)) >= {
         "electric",
@@ -102,6 +208,7 @@ def test_available_names_what_needs_no_network(shared_data):
         ("--datasets electrik", "unknown data set 'electrik': did you mean 'electric'?"),
         ("--datasets mnist:pca:50 mnist", "names mnist twice"),
         ("--datasets bank --methods salutry", "did you mean 'salutary'?"),
+        ("--datasets bank --metric f1", "invalid choice: 'f1' (choose from"),
         ("--datasets bank --jobs 0", "'0' is not a whole number of 1 or more"),
         ("--datasets bank:pca:x", "'pca:x' is neither efficientnet nor pca:N"),
         ("--datasets bank:squares", "'squares' is neither efficientnet nor pca:N"),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import log_loss
 
 from common.errors import UserError
 from common.kinds import LabelSource, ModelKind
@@ -94,6 +95,8 @@ def test_an_mlp_is_picked_for_on_its_last_layer_and_measured_as_a_whole(method, 
         codes = np.searchsorted(mlp.classes_, split.y[split.validation])
         loss = -np.log(P[np.arange(len(P)), codes]).mean()
         assert record.validation_loss == pytest.approx(loss, rel=1e-9)
+        loss = log_loss(y_test, mlp.predict_proba(X_test), labels=mlp.classes_)
+        assert record.test_log_loss == pytest.approx(loss, rel=1e-9)
         if query:
             pool = np.setdiff1d(split.pool, rows, assume_unique=True)
             np.testing.assert_allclose(query.X_pool, mlp.embed(split.X[pool]), atol=1e-12)

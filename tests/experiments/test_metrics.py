@@ -1,0 +1,65 @@
+"""The metrics of every round are those of scikit-learn, or empty."""
+
+import warnings
+from dataclasses import fields, replace
+from itertools import count
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from experiments import loop
+from experiments.loop import RoundRecord, run
+from experiments.metrics import METRICS, Scores
+from models import LogisticRegression
+from tests.helpers import split_of, strict
+
+
+def by_sklearn(P, predicted, y, classes):
+    """y and predicted as labels; the AUC only if every class is in y."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {
+            "test_accuracy": sklearn_metrics.accuracy_score(y, predicted),
+            "test_log_loss": sklearn_metrics.log_loss(y, P, labels=classes),
+            "test_balanced_accuracy": sklearn_metrics.balanced_accuracy_score(y, predicted),
+            "test_macro_f1": sklearn_metrics.f1_score(y, predicted, average="macro"),
+            "test_auc": sklearn_metrics.roc_auc_score(
+                y, P[:, 1] if len(classes) == 2 else P, multi_class="ovr", labels=classes
+            )
+            if len(np.unique(y)) == len(classes)
+            else np.nan,
+        }
+
+
+@pytest.mark.parametrize("without", [None, 1])
+@pytest.mark.parametrize("name", ["bank", "wine"])
+def test_a_round_is_measured_as_scikit_learn_measures_it(name, without):
+    """With texts as labels. Without one of its classes the test set has no AUC."""
+    split = split_of(name)
+    y = np.array([f"class {label}" for label in split.y])
+    kept = split.test[split.y[split.test] != np.unique(split.y)[without]] if without else split.test
+    split = replace(split, y=y, test=kept)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (record, *_), _ = run(split, "random", strict(rounds=1), 0)
+    model = LogisticRegression(1.0, True).fit(split.X[split.labeled], y[split.labeled])
+    X, truth = split.X[split.test], y[split.test]
+    expected = by_sklearn(model.predict_proba(X), model.predict(X), truth, model.classes_)
+    assert np.isnan(expected["test_auc"]) == bool(without)
+    for column, value in expected.items():
+        assert getattr(record, column) == pytest.approx(value, rel=1e-9, nan_ok=True), column
+
+
+def test_every_metric_is_a_column_of_the_curves():
+    names = [item.name for item in fields(RoundRecord)]
+    assert [metric.column for metric in METRICS.values()] == list(Scores._fields)
+    assert set(Scores._fields) <= set(names)
+
+
+def test_seconds_do_not_count_the_measuring(monkeypatch):
+    measure, clock = loop.measure, count()  # a second passes at each look, and while measuring
+    monkeypatch.setattr(loop, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(loop, "measure", lambda *of: next(clock) and measure(*of))
+    curve, _ = run(split_of("bank"), "random", strict(rounds=2), 0)
+    assert [record.seconds for record in curve] == [1, 1, 1]
