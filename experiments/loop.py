@@ -338,7 +338,7 @@ def measure(
     loss = influence.loss(head, X_validation, y_validation)
     X_test = model.embed_tensor(features.test)
     on_test = scores(
-        to_numpy(class_probabilities(head.logits_tensor(X_test))),
+        to_numpy(class_probabilities(head.logits_tensor(X_test).double())),
         to_numpy(influence.class_numbers(head, head.predict_tensor(X_test))),
         to_numpy(influence.class_numbers(head, y_test)),
     )

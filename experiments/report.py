@@ -256,12 +256,12 @@ def latex_table(comparison: Comparison) -> str:
 def _latex_cells(summary: pd.DataFrame, metric: Metric) -> dict[str, str]:
     """A data set's cells, by method."""
     digits = metric.digits + 1
-    shown = summary["aulc"].round(digits) * metric.sign
-    best = shown.drop(list(REFERENCES), errors="ignore").max()
+    rivals = summary["aulc"].round(digits).drop(list(REFERENCES), errors="ignore") * metric.sign
+    best = set(rivals.index[rivals == rivals.max()])
     cells = {}
     for method, of in summary.iterrows():
         mean, *rest = with_deviation(of["aulc"], of["aulc_sd"], digits, "|").split("|")
-        if shown[method] == best and method not in REFERENCES:
+        if method in best:
             mean = rf"\textbf{{{mean}}}"
         cells[str(method)] = r" $\pm$ ".join([mean, *rest]) + LATEX_MARK[of["verdict"]]
     return cells
