@@ -144,7 +144,7 @@ def test_every_strategy_that_buys_has_a_form_that_trains_on_validation_rows_and_
 
 @pytest.mark.parametrize(
     ("l2", "retune"),
-    [(1.0, False), (PenaltyRule.VALIDATION, False), (PenaltyRule.VALIDATION, True)],
+    [(1.0, False), (PenaltyRule.VALIDATION, True)],
 )
 def test_a_validation_form_is_the_strategy_on_labeled_and_validation_rows_joined(l2, retune):
     split = split_of("breast_cancer")
