@@ -63,14 +63,26 @@ def chosen_on_validation(
 
 
 def chosen_by_cross_validation(model: LogisticRegression | MLP, training: Rows, seed: int) -> float:
-    """The l2 with the lowest log loss over FOLDS stratified folds of ``training``.
+    """The l2 with the lowest log loss over ``stratified_folds`` of ``training``.
 
-    A class of fewer than FOLDS rows is never held out, so that every fit knows all classes.
     model : as in ``chosen_on_validation``. seed : of the folds.
 
-    Raises UserError if fewer than two classes have FOLDS rows, or if a value cannot be fitted.
+    Raises UserError as ``stratified_folds`` does, or if a value cannot be fitted.
     """
-    classes, codes, counts = np.unique(training.y, return_inverse=True, return_counts=True)
+    losses = np.zeros(len(GRID))
+    for kept, held_out in stratified_folds(training.y, seed):
+        losses += _losses(model, training.at(kept), training.at(held_out))
+    return GRID[int(losses.argmin())]
+
+
+def stratified_folds(y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Positions in the labels y (m,) to fit on and to judge on, for each of FOLDS folds.
+
+    A class of fewer than FOLDS rows is never held out, so that every fit knows all classes.
+
+    Raises UserError if fewer than two classes have FOLDS rows.
+    """
+    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     fills = counts >= FOLDS
     if fills.sum() < 2:
         raise UserError(
@@ -79,13 +91,8 @@ def chosen_by_cross_validation(model: LogisticRegression | MLP, training: Rows, 
         )
     common = np.flatnonzero(fills[codes])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    losses = np.zeros(len(GRID))
-    for _, held_out in folds.split(common, codes[common]):
-        out = np.zeros(len(codes), bool)
-        out[common[held_out]] = True
-        kept = training.at(np.flatnonzero(~out))
-        losses += _losses(model, kept, training.at(np.flatnonzero(out)))
-    return GRID[int(losses.argmin())]
+    held_out = [np.sort(common[out]) for _, out in folds.split(common, codes[common])]
+    return [(np.setdiff1d(np.arange(len(y)), out), out) for out in held_out]
 
 
 def _losses(model: LogisticRegression | MLP, training: Rows, held_out: Rows) -> np.ndarray:

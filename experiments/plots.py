@@ -43,13 +43,16 @@ def line_style(method: str) -> str | tuple[int, tuple[float, ...]]:
     return "-" if gives_own_labels(method) else (0, (4, 1.5))
 
 
-def curves_picture(curves: pd.DataFrame, title: str, metric: Metric = ACCURACY) -> bytes:
+def curves_picture(
+    curves: pd.DataFrame, title: str, metric: Metric = ACCURACY, xlabel: str = "round"
+) -> bytes:
     """The learning curves as a PNG: a line per method, and if there are several seeds, a band of
     95 % confidence in its mean.
 
     curves : method, seed, round and the metric's column, as in curves.csv. Methods that buy no
     label are drawn solid, references dotted, forms that train on the validation rows dash-dotted,
     the others dashed. Seeds in which the metric is undefined are left out.
+    xlabel : what the column round holds.
     """
     from matplotlib.figure import Figure  # half a second that --no-plot need not wait for
 
@@ -75,7 +78,7 @@ def curves_picture(curves: pd.DataFrame, title: str, metric: Metric = ACCURACY) 
             half = 1.96 * spread / np.sqrt(seeds)
             axes.fill_between(mean.index, mean - half, mean + half, color=colour, alpha=0.12, lw=0)
     figure.suptitle(mathtext(title), fontsize=10)
-    axes.set(xlabel="round", ylabel=metric.label)
+    axes.set(xlabel=xlabel, ylabel=metric.label)
     axes.set_xlim(0, values.index[-1])
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     axes.grid(alpha=0.3)

@@ -5,7 +5,7 @@ the other scripts, where strategies pick texts and label them. The encoder is th
 these texts, as RoBERTa is on GLUE in the paper (arXiv 2405.17627).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
 from time import perf_counter
@@ -50,7 +50,7 @@ def run(options: LanguageOptions, given: dict[str, Any]) -> None:
     say = narrator(options.quiet)
 
     # A mistake in the options ends here, before anything is loaded.
-    asked = experiment_options(options)
+    asked, rounds = experiment_options(options), tuned_rounds(options)
     texts = open_texts(options, say)
     prepare_folder(options.out)
 
@@ -70,17 +70,19 @@ def run(options: LanguageOptions, given: dict[str, Any]) -> None:
         print(terminal(references_table(tuner, split_of, settings)))
         return
     result = run_experiment(table, split_of, settings)
-    fine_tune(replace(tuner, store=result.store), StandInRun(result, split_of), options, say)
+    fine_tune(replace(tuner, store=result.store), StandInRun(result, split_of), rounds, say)
 
 
 def fine_tune(
-    tuner: FineTuner, stand_in: StandInRun, options: LanguageOptions, say: Callable[[str], None]
+    tuner: FineTuner, stand_in: StandInRun, rounds: Sequence[int], say: Callable[[str], None]
 ) -> None:
-    """Fine-tune the encoder on what the stand-in's run picked, save all results, and print them."""
+    """Fine-tune the encoder on what the stand-in's run picked, save all results, and print them.
+
+    rounds : after which to fine-tune, ascending.
+    """
     start = perf_counter()
     result = stand_in.result
-    every = options.tune_every or result.settings.loop.rounds
-    tuned = tuned_frame(tune_all(tuner, stand_in, every))
+    tuned = tuned_frame(tune_all(tuner, stand_in, rounds))
     gallery = gallery_frame(tuner.data.texts, stand_in)
     recipe = tuner.recipe
     report = LanguageReport(
@@ -91,12 +93,12 @@ def fine_tune(
         f"{tuned['parameters'].max():,} trainable parameters, {recipe.epochs_text})",
     )
     seconds = perf_counter() - start
-    record = language_record(tuner, every) | {"tuning_seconds": seconds}
+    record = language_record(tuner, rounds) | {"tuning_seconds": seconds}
     save(result, report.files(), {"language": record})
 
     pipeline.print_result(result, say)
-    print(terminal(report.table))
-    print(report.agreement)
+    print(terminal("\n".join([report.training, *report.tables])))
+    print("\n".join([*report.leaders, str(report.agreement)]))
     say(LEGEND)
     remove_store(result)
     say(f"{seconds:.0f} s of fine-tuning; report.md and all files in {result.folder}")
@@ -120,6 +122,20 @@ def experiment_options(options: LanguageOptions) -> ExperimentOptions:
         "device": find_device(options.device),
     }
     return ExperimentOptions(**shared | decided)
+
+
+def tuned_rounds(options: LanguageOptions) -> tuple[int, ...]:
+    """The rounds after which the encoder is fine-tuned, ascending.
+
+    Raises UserError for a round that the run does not have.
+    """
+    rounds = options.tune_at or (options.rounds,)
+    if rounds[-1] > options.rounds:
+        raise UserError(
+            f"--tune-at {rounds[-1]}: the run has {options.rounds} rounds: name one of them, or "
+            "give more --rounds"
+        )
+    return rounds
 
 
 def recipe_of(options: LanguageOptions, device: str) -> Recipe:
@@ -151,7 +167,7 @@ def open_texts(options: LanguageOptions, say: Callable[[str], None]) -> Texts:
     return texts
 
 
-def language_record(tuner: FineTuner, every: int) -> dict[str, Any]:
+def language_record(tuner: FineTuner, rounds: Sequence[int]) -> dict[str, Any]:
     """What run.json says of the texts, the encoder and the fine-tuning."""
     data = tuner.data
     return {
@@ -160,7 +176,7 @@ def language_record(tuner: FineTuner, every: int) -> dict[str, Any]:
         "encoder_sha256": data.encoder.digest,
         "max_tokens": data.encoder.most_tokens,
         "recipe": asdict(tuner.recipe),
-        "tune_every": every,
+        "tune_at": list(rounds),
         "notes": data.notes,
         "versions": library_versions(RECORDED),
     }

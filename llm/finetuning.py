@@ -6,7 +6,7 @@ A finished training is kept in the run's store, so that a call that was killed n
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from os import cpu_count
 from pathlib import Path
 from time import perf_counter
@@ -23,6 +23,7 @@ from llm.data import LanguageData
 from llm.encoder import Item
 from llm.stand_in import NONE, StandInRun, TrainingSet
 from llm.training import Examples, Recipe, tune
+from strategies.registry import REFERENCES
 
 
 @dataclass(frozen=True)
@@ -129,35 +130,37 @@ class TuningTask:
     round: int
 
 
-def tuned_rounds(last: int, every: int) -> list[int]:
-    """Every ``every``-th round, and the last one."""
-    return sorted({*range(every, last + 1, every), last})
+def tuning_tasks(
+    methods: Sequence[str], seeds: Sequence[int], rounds: Sequence[int]
+) -> list[TuningTask]:
+    """The trainings of each seed: of NONE and of a reference once, of a strategy after each round.
 
-
-def tuning_tasks(run: StandInRun, every: int) -> list[TuningTask]:
-    """The trainings of each seed: of NONE once, of every method after each of ``tuned_rounds``.
-
-    Round 0 is the same for all methods, the labeled set of the start alone: this is NONE.
+    Round 0 is the same for all methods, the labeled set of the start alone: this is NONE. What a
+    reference trains on is the same in all later rounds.
     """
-    settings = run.result.settings
-    rounds = tuned_rounds(settings.loop.rounds, every)
     return [
         TuningTask(seed, method, number)
-        for seed in settings.seeds
-        for method, numbers in [(NONE, [0]), *((m, rounds) for m in settings.methods)]
-        for number in numbers
+        for seed in seeds
+        for method in (NONE, *methods)
+        for number in ([0] if method == NONE else rounds[:1] if method in REFERENCES else rounds)
     ]
 
 
-def tune_all(tuner: FineTuner, run: StandInRun, every: int) -> list[TuningRecord]:
-    """All trainings of a run, each from the same pretrained encoder.
+def tune_all(tuner: FineTuner, run: StandInRun, rounds: Sequence[int]) -> list[TuningRecord]:
+    """A record of every method after each of these rounds, and of NONE, for each seed.
 
+    Each training begins with the same pretrained encoder. rounds : ascending, of 1 or more.
     Raises UserError as ``FineTuner.train`` does.
     """
-    settings, tasks = run.result.settings, tuning_tasks(run, every)
+    settings = run.result.settings
+    tasks = tuning_tasks(settings.methods, settings.seeds, rounds)
     records: Iterator[TuningRecord] = spread(_tune_one, (tuner, run), tasks, settings.workers)
     bar = tqdm(records, "fine-tuning", len(tasks), disable=settings.quiet, leave=False)
-    return list(bar)
+    return [
+        replace(record, round=number)
+        for record in bar
+        for number in (rounds if record.method in REFERENCES else [record.round])
+    ]
 
 
 def _tune_one(shared: tuple[FineTuner, StandInRun], task: TuningTask) -> TuningRecord:
@@ -180,7 +183,7 @@ def _tune_one(shared: tuple[FineTuner, StandInRun], task: TuningTask) -> TuningR
         texts=len(training.rows),
         labels_initial=record["labels_initial"],
         labels_bought=record["labels_bought"],
-        labels_validation=0 if task.method == NONE else record["labels_validation"],
+        labels_validation=record["labels_validation"],
         wrong_share=record["wrong_share"],
         stand_in=float((answers == truth).mean()),
         tuned=float((predicted == truth).mean()),

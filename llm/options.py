@@ -1,11 +1,12 @@
 """The options of main_llm.py. Standard library only."""
 
+import argparse
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from common.cli import name_list, option, positive, same_option, whole_number
+from common.cli import name_list, option, positive, same_option, seed_list, whole_number
 from common.kinds import PenaltyRule, TextEnum
 from experiments.options import ExperimentOptions
 
@@ -18,6 +19,19 @@ class TuningMode(TextEnum):
     LORA = "lora"  # low-rank additions to the attention's matrices
     FULL = "full"  # every weight
     HEAD = "head"  # nothing
+
+
+def round_list(text: str) -> tuple[int, ...]:
+    """Rounds written as 60, 1-10 or 10,30,60: ascending, each once."""
+    try:
+        rounds = seed_list(text)
+    except argparse.ArgumentTypeError:
+        rounds = (0,)
+    if rounds[0] == 0:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of rounds such as 10,30,60 or 1-10"
+        )
+    return rounds
 
 
 _same = partial(same_option, ExperimentOptions)
@@ -56,13 +70,11 @@ class LanguageOptions:
         "head, nothing else (default: lora)",
         choices=tuple(mode.value for mode in TuningMode),
     )
-    tune_every: int | None = option(
-        None,
-        "fine-tune after every N rounds, or after each round if N is left out (default: after the "
-        "last)",
-        type=whole_number(1),
-        nargs="?",
-        const=1,
+    tune_at: tuple[int, ...] = option(
+        (),
+        "rounds after which the encoder is fine-tuned: 10,30,60 or 1-10 (default: the last)",
+        type=round_list,
+        metavar="ROUNDS",
     )
     epochs: int = option(5, "epochs of fine-tuning (default: 5)", type=whole_number(1))
     batch: int = option(16, "texts in a batch of fine-tuning (default: 16)", type=whole_number(1))

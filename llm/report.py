@@ -1,4 +1,4 @@
-"""What main_llm.py prints and writes of its trainings: a table, a page, and two pictures."""
+"""What main_llm.py prints and writes of its trainings: tables, a page, and two pictures."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +13,14 @@ from experiments.report import markdown_table
 from experiments.results import Result
 from experiments.tables import printed, rounds_table, with_deviation
 from llm.agreement import Agreement, agreement, final_records, gains
+from llm.leaders import TITLES, leader_line
 from llm.stand_in import NONE
-from strategies.registry import titles
+from strategies.registry import REFERENCES
 
-TITLES = {NONE: "No added labels", **titles()}
 LEGEND = (
     "± is the standard deviation over seeds; agree: the share of test texts to which stand-in and "
-    "encoder give the same class"
+    "encoder give the same class; valid.: validation labels that the stand-in read, if only to "
+    "choose its l2"
 )
 MOST_SIGNS = 240  # of each text in report.md
 
@@ -37,23 +38,30 @@ class LanguageReport:
     gallery: pd.DataFrame
     training: str
 
-    @property
-    def title(self) -> str:
-        return f"{self.training}: test accuracy in %"
+    @cached_property
+    def sizes(self) -> dict[int, pd.DataFrame]:
+        """By the number of labels given or bought: the rows of ``tuned`` then, and of NONE."""
+        rounds = sorted(set(self.tuned["round"]) - {0})
+        budget = self.result.settings.loop.budget
+        return {n * budget: self.tuned[self.tuned["round"].isin([0, n])] for n in rounds}
 
     @property
     def has_curve(self) -> bool:
         """Whether the encoder was fine-tuned after several rounds."""
-        return self.tuned["round"].nunique() > 2
-
-    @cached_property
-    def cells(self) -> pd.DataFrame:
-        return tuning_cells(self.tuned)
+        return len(self.sizes) > 1
 
     @property
-    def table(self) -> str:
-        """The trainings as a printed table."""
-        return printed(self.cells, self.title)
+    def tables(self) -> list[str]:
+        """The trainings as a printed table for each number of labels."""
+        return [
+            printed(tuning_cells(part), f"{labels:,} labels given or bought: test accuracy in %")
+            for labels, part in self.sizes.items()
+        ]
+
+    @property
+    def leaders(self) -> list[str]:
+        """A sentence for each number of labels: who is ahead."""
+        return [leader_line(part, labels) for labels, part in self.sizes.items()]
 
     @cached_property
     def agreement(self) -> Agreement:
@@ -68,35 +76,30 @@ class LanguageReport:
             "gallery.csv": csv_bytes(self.gallery),
             "report.md": markdown_report(self).encode(),
             "fidelity.png": gains_picture(self.tuned) if plot else None,
-            "tuned.png": tuned_picture(self.tuned, self.training) if curves else None,
+            "tuned.png": tuned_picture(self) if curves else None,
         }
 
 
-# --- the table ------------------------------------------------------------------------------------
+# --- the tables -----------------------------------------------------------------------------------
 
 
 def tuning_cells(tuned: pd.DataFrame) -> pd.DataFrame:
     """A row per method, as text: accuracies of stand-in and encoder in %, mean ± deviation.
 
-    tuned : as in tuned.csv.
+    tuned : as in tuned.csv, of one round and of NONE.
     """
     final = final_records(tuned)
     by_method = final.groupby(level="method", sort=False)
     counts = by_method[["labels_initial", "labels_bought", "labels_validation"]].max().to_numpy()
-    rounds = sorted(set(tuned["round"]) - {0})
     columns = {
         "labels: initial + bought + valid.": [" + ".join(f"{c:,}" for c in n) for n in counts],
         "wrong": [_share(mean) for mean in by_method["wrong_share"].mean()],
         "stand-in": _with_deviations(100 * final["stand_in"]),
+        "fine-tuned": _with_deviations(100 * final["tuned"]),
+        "gain": _with_deviations(100 * gains(tuned, "tuned"), signed=True),
+        "agree": _with_deviations(100 * final["agreement"]),
+        "seconds": _with_deviations(final["seconds"]),
     }
-    for number in rounds[:-1]:
-        at = tuned[(tuned["round"] == number) | (tuned["method"] == NONE)]
-        accuracy = at.set_index(["method", "seed"])["tuned"]
-        columns[f"round {number}"] = _with_deviations(100 * accuracy)
-    columns["fine-tuned"] = _with_deviations(100 * final["tuned"])
-    columns["gain"] = _with_deviations(100 * gains(tuned, "tuned"), signed=True)
-    columns["agree"] = _with_deviations(100 * final["agreement"])
-    columns["seconds"] = _with_deviations(final["seconds"])
     return pd.DataFrame(columns, index=[TITLES[m] for m in dict.fromkeys(tuned["method"])])
 
 
@@ -129,17 +132,23 @@ def _trainings_section(report: LanguageReport) -> list[str]:
         "",
         f"{markdown(report.result.heading)}.",
         "",
-        f"## {markdown(report.title)}",
-        "",
-        *markdown_table(report.cells),
-        "",
-        f"{report.agreement}.",
+        f"## {markdown(report.training)}: test accuracy in %",
         "",
     ]
+    for labels, part in report.sizes.items():
+        lines += [
+            f"### {labels:,} labels given or bought",
+            "",
+            *markdown_table(tuning_cells(part)),
+            "",
+            f"{leader_line(part, labels)}.",
+            "",
+        ]
+    lines += [f"{report.agreement}.", ""]
     if plot:
         lines += ["![gains of stand-in and encoder](fidelity.png)", ""]
     if plot and report.has_curve:
-        lines += ["![fine-tuned, by round](tuned.png)", ""]
+        lines += ["![fine-tuned, by number of labels](tuned.png)", ""]
     return lines
 
 
@@ -220,12 +229,16 @@ def gains_picture(tuned: pd.DataFrame) -> bytes:
     return png_bytes(figure)
 
 
-def tuned_picture(tuned: pd.DataFrame, title: str) -> bytes:
-    """The encoder's accuracy by round as a PNG, drawn as the stand-in's is.
-
-    tuned : as in tuned.csv.
-    """
+def tuned_picture(report: LanguageReport) -> bytes:
+    """The encoder's accuracy by number of labels as a PNG; a reference is a level line."""
+    tuned, budget = report.tuned, report.result.settings.loop.budget
     start, rest = tuned[tuned["method"] == NONE], tuned[tuned["method"] != NONE]
-    starts = [start.assign(method=method) for method in dict.fromkeys(rest["method"])]
+    starts = [
+        (rest[(rest["method"] == method) & (rest["round"] == rest["round"].min())]).assign(round=0)
+        if method in REFERENCES
+        else start.assign(method=method)
+        for method in dict.fromkeys(rest["method"])
+    ]
     frame = pd.concat([*starts, rest]).rename(columns={"tuned": "test_accuracy"})
-    return curves_picture(frame, title)
+    frame = frame.assign(round=frame["round"] * budget)
+    return curves_picture(frame, report.training, xlabel="labels given or bought")

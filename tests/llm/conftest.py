@@ -62,7 +62,8 @@ def whole_run() -> list[str]:
     """The command of a run that writes every file, up to the folder."""
     return (
         "main_llm.py --task tweets --texts 200 --init 40 --rounds 2 --budget 8 --epochs 1 "
-        "--seeds 0 --methods random,salutary,salutary_plus --tune-every --out"
+        "--seeds 0 --methods random,salutary,salutary_plus,labeled_plus_validation --tune-at 1,2 "
+        "--out"
     ).split()
 
 

@@ -13,20 +13,24 @@ import pandas as pd
 import pytest
 
 from experiments.loop import run
-from llm.finetuning import tuned_rounds
+from llm.finetuning import TuningTask, tuning_tasks
 from llm.stand_in import StandInRun, training_set
 from main_llm import main
 from tests.helpers import ROOT, split_of, strict
 
 
-def test_every_round_is_tuned_and_beside_the_stand_ins_own_record(done):
+def test_every_named_round_is_tuned_and_beside_the_stand_ins_own_record(done):
     _, folder = done
     tuned, curves = (pd.read_csv(folder / f"{name}.csv") for name in ("tuned", "curves"))
-    assert len(tuned) == 1 + 3 * 2
+    assert len(tuned) == 1 + 4 * 2
     for row in tuned[tuned["method"] != "none"].itertuples():
         same = curves[(curves["method"] == row.method) & (curves["round"] == row.round)].iloc[0]
         assert row.stand_in == pytest.approx(same["test_accuracy"])  # refitted: the same model
-        assert row.texts == 40 + 8 * row.round
+        reference = row.method == "labeled_plus_validation"
+        assert row.texts == (80 if reference else 40 + 8 * row.round)
+    twice = tuned[tuned["method"] == "labeled_plus_validation"].drop(columns="round")
+    assert len(twice.drop_duplicates()) == 1  # trained once: even the seconds are the same
+    assert (tuned["labels_validation"] == 40).all()  # they chose the l2 of every stand-in
     start = tuned[tuned["method"] == "none"].iloc[0]
     assert start["stand_in"] == pytest.approx(curves["test_accuracy"][0])
     assert (tuned["tuned"] > 0.55).all()
@@ -47,7 +51,7 @@ def test_a_killed_run_goes_on_and_ends_as_the_unbroken_one(done, tmp_path, whole
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     kept = {p: p.stat().st_mtime_ns for p in folder.glob("unfinished-*/tuned-*.json")}
-    assert 3 <= len(kept) < 7
+    assert 3 <= len(kept) < 8
     assert not (folder / "tuned.csv").exists()
     marked = json.loads(next(iter(kept)).read_text())
     next(iter(kept)).write_text(json.dumps(marked | {"seconds": 12345.0}))
@@ -93,6 +97,10 @@ def test_a_strategy_trains_on_its_picks_up_to_the_round_as_they_were_labeled():
     assert training_set(split, split.labeled, picks, 2).rows[-1] == second
 
 
-@pytest.mark.parametrize(("every", "rounds"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (5, [5])])
-def test_the_last_round_is_tuned_whatever_n(every, rounds):
-    assert tuned_rounds(5, every) == rounds
+def test_no_added_labels_and_a_reference_are_trained_once_for_each_seed():
+    tasks = tuning_tasks(("margin", "full_pool"), (3, 4), (10, 30))
+    assert tasks == [
+        TuningTask(seed, method, number)
+        for seed in (3, 4)
+        for method, number in [("none", 0), ("margin", 10), ("margin", 30), ("full_pool", 10)]
+    ]
