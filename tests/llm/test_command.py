@@ -32,7 +32,7 @@ def test_without_a_network_the_tables_and_all_files_appear(done, result_files):
         assert f"### {labels} labels given or bought\n" in report
         for title in ("No added labels", "Random", "Salutary", "Salutary plus", "Labeled + valid."):
             assert re.search(
-                rf"\| {re.escape(title)} +\|", printed.split("fine-tuned (lora")[place]
+                rf"\| {re.escape(title)} +\|", printed.split(" labels given or bought: ")[place]
             )
         (line,) = (line for line in printed.splitlines() if line.startswith(f"{labels} labels: "))
         assert f"\n{line}.\n" in report
