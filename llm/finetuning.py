@@ -17,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from common.files import write_files
+from common.kinds import PenaltyRule
 from common.parallel import spread
 from data_utils import Split
 from llm.data import LanguageData
@@ -174,6 +175,10 @@ def _tune_one(shared: tuple[FineTuner, StandInRun], task: TuningTask) -> TuningR
     finished = tuner.train(split, training, task.seed)
     predicted, truth = tuner.classes_of(finished), split.y[split.test]
     record = run.record(task.method, task.seed, task.round)
+    validation = record["labels_validation"]
+    if task.method == NONE:  # of another method's record, which may train on them
+        by_validation = run.result.settings.loop.l2 == PenaltyRule.VALIDATION
+        validation = len(split.validation) if by_validation else 0
     stand_in = run.refitted(split, task.method, task.seed, task.round)
     answers = stand_in.predict(split.X[split.test])
     return TuningRecord(
@@ -183,7 +188,7 @@ def _tune_one(shared: tuple[FineTuner, StandInRun], task: TuningTask) -> TuningR
         texts=len(training.rows),
         labels_initial=record["labels_initial"],
         labels_bought=record["labels_bought"],
-        labels_validation=record["labels_validation"],
+        labels_validation=validation,
         wrong_share=record["wrong_share"],
         stand_in=float((answers == truth).mean()),
         tuned=float((predicted == truth).mean()),

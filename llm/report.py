@@ -15,7 +15,7 @@ from experiments.tables import printed, rounds_table, with_deviation
 from llm.agreement import Agreement, agreement, final_records, gains
 from llm.leaders import TITLES, leader_line
 from llm.stand_in import NONE
-from strategies.registry import REFERENCES
+from strategies.registry import REFERENCES, VALIDATION_FORMS
 
 LEGEND = (
     "± is the standard deviation over seeds; agree: the share of test texts to which stand-in and "
@@ -230,7 +230,10 @@ def gains_picture(tuned: pd.DataFrame) -> bytes:
 
 
 def tuned_picture(report: LanguageReport) -> bytes:
-    """The encoder's accuracy by number of labels as a PNG; a reference is a level line."""
+    """The encoder's accuracy by number of labels as a PNG; a reference is a level line.
+
+    A form that trains on the validation rows does not start at no added labels.
+    """
     tuned, budget = report.tuned, report.result.settings.loop.budget
     start, rest = tuned[tuned["method"] == NONE], tuned[tuned["method"] != NONE]
     starts = [
@@ -238,6 +241,7 @@ def tuned_picture(report: LanguageReport) -> bytes:
         if method in REFERENCES
         else start.assign(method=method)
         for method in dict.fromkeys(rest["method"])
+        if method not in VALIDATION_FORMS
     ]
     frame = pd.concat([*starts, rest]).rename(columns={"tuned": "test_accuracy"})
     frame = frame.assign(round=frame["round"] * budget)
