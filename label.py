@@ -11,12 +11,12 @@ from common.cli import interruptible_imports, run_command
 from labeling.options import LabelOptions
 
 
-def run(options: LabelOptions, given: dict[str, Any]) -> None:
-    """Read the tables, measure whether salutary labels help, give them, write the files."""
+def run(options: LabelOptions, given: dict[str, Any]) -> int:
+    """Read the tables, measure whether salutary labels help; if they do, give and write them."""
     with interruptible_imports():
         from labeling import command
 
-    command.run(options)
+    return command.run(options)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """The command line of every script: options as a dataclass, Ctrl-C and exit codes.
 
-Exit codes: 0, done; 2, a mistake that the user can mend, told in one line; 130, stopped by Ctrl-C.
+Exit codes: 0, done; 2, a mistake that the user can mend, told in one line; 3, label.py advises
+against the labels; 130, stopped by Ctrl-C.
 Only the standard library is imported here, so that a mistake in the options is told at once.
 """
 
@@ -24,19 +25,21 @@ STOPPED = "\nstopped by Ctrl-C; no result was changed"
 def run_command(
     prog: str,
     defaults: Any,
-    action: Callable[[Any, dict[str, Any]], None],
+    action: Callable[[Any, dict[str, Any]], int | None],
     argv: Sequence[str] | None = None,
 ) -> int:
     """Read the options, run ``action(options, given)`` and return the exit code.
 
+    action : may return an exit code of its own; None is 0.
     defaults : an instance of the script's options class. given : the options that the user set, by
     name.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks ± still gets a table
+    code: int | None = 0
     try:
-        action(*parse(prog, argv, defaults))
+        code = action(*parse(prog, argv, defaults))
         sys.stdout.flush()
     except UserError as error:
         print(terminal(f"error: {error}"), file=sys.stderr)
@@ -50,7 +53,7 @@ def run_command(
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         return 130
-    return 0
+    return code or 0
 
 
 def _drop_stdout() -> None:

@@ -31,6 +31,10 @@ class Rows(NamedTuple):
         """The rows at these positions (m,)."""
         return Rows(self.X[torch.as_tensor(positions)], self.y[positions])
 
+    def joined(self, other: "Rows") -> "Rows":
+        """These rows, followed by the other ones."""
+        return Rows(torch.cat([self.X, other.X]), np.append(self.y, other.y))
+
 
 def chosen_by(
     rule: PenaltyRule,
@@ -62,36 +66,49 @@ def chosen_on_validation(
     return GRID[int(_losses(model, training, validation).argmin())]
 
 
-def chosen_by_cross_validation(model: LogisticRegression | MLP, training: Rows, seed: int) -> float:
+def chosen_by_cross_validation(
+    model: LogisticRegression | MLP,
+    training: Rows,
+    seed: int,
+    *,
+    always: Rows | None = None,
+    folds: int = FOLDS,
+) -> float:
     """The l2 with the lowest log loss over ``stratified_folds`` of ``training``.
 
     model : as in ``chosen_on_validation``. seed : of the folds.
+    always : more rows, that every fit trains on and none is judged by.
 
     Raises UserError as ``stratified_folds`` does, or if a value cannot be fitted.
     """
     losses = np.zeros(len(GRID))
-    for kept, held_out in stratified_folds(training.y, seed):
-        losses += _losses(model, training.at(kept), training.at(held_out))
+    for kept, held_out in stratified_folds(training.y, seed, folds):
+        rows = training.at(kept)
+        if always is not None:
+            rows = rows.joined(always)
+        losses += _losses(model, rows, training.at(held_out))
     return GRID[int(losses.argmin())]
 
 
-def stratified_folds(y: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Positions in the labels y (m,) to fit on and to judge on, for each of FOLDS folds.
+def stratified_folds(
+    y: np.ndarray, seed: int, folds: int = FOLDS
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Positions in the labels y (m,) to fit on and to judge on, for each fold.
 
-    A class of fewer than FOLDS rows is never held out, so that every fit knows all classes.
+    A class of fewer rows than folds is never held out, so that every fit knows all classes.
 
-    Raises UserError if fewer than two classes have FOLDS rows.
+    Raises UserError if fewer than two classes have as many rows as folds.
     """
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    fills = counts >= FOLDS
+    fills = counts >= folds
     if fills.sum() < 2:
         raise UserError(
-            f"l2 cannot be chosen by {FOLDS}-fold cross-validation: class {classes[~fills][0]} has "
-            f"fewer than {FOLDS} rows to train on: label more rows, or give l2 as a number"
+            f"l2 cannot be chosen by {folds}-fold cross-validation: class {classes[~fills][0]} has "
+            f"fewer than {folds} rows to train on: label more rows, or give l2 as a number"
         )
     common = np.flatnonzero(fills[codes])
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    held_out = [np.sort(common[out]) for _, out in folds.split(common, codes[common])]
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    held_out = [np.sort(common[out]) for _, out in splitter.split(common, codes[common])]
     return [(np.setdiff1d(np.arange(len(y)), out), out) for out in held_out]
 
 

@@ -1,7 +1,10 @@
 """The command behind label.py: check, read, measure, label, save, print."""
 
+import platform
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -10,21 +13,27 @@ from common.cli import narrator
 from common.errors import UserError
 from common.escape import terminal
 from common.parallel import few_threads
-from labeling import verdict
-from labeling.cross_validation import FOLDS, REPEATS, TooFewRows, measure
-from labeling.labeler import SalutaryLabeler
+from common.program import PROGRAM_HASH, library_versions
+from labeling.answer import Answer, ClassMix
+from labeling.cross_validation import TooFewRows, class_counts, measure
+from labeling.evidence import FOLDS, REPEATS
+from labeling.labeler import SalutaryLabeler, fitted_model
 from labeling.options import LabelOptions
 from labeling.output_tables import LabeledPool, output_lines, write_outputs
+from labeling.records import LabeledRows
 from labeling.settings import LabelSettings, settle
 from labeling.user_tables import UserTables, open_tables
+from labeling.verdict import Advice, Verdict, verdict
 
 TRIED = 5_000  # random pool rows that the measurement labels
+ADVISED_AGAINST = 3  # the exit code
 
 
-def run(options: LabelOptions) -> None:
-    """Measure whether salutary labels help, give them, write the files, print the answer.
+def run(options: LabelOptions) -> int:
+    """Measure whether salutary labels help; if they do, give them and write the files.
 
-    With ``dry_run`` nothing is labeled or written. The answer is advice: it changes no file.
+    Returns the exit code: ADVISED_AGAINST if the answer is not to use the labels, unless
+    ``anyway`` is set. Then, and with ``dry_run``, nothing is labeled or written.
     Raises UserError for every mistake that the user can mend.
     """
     say = narrator(options.quiet)
@@ -35,16 +44,21 @@ def run(options: LabelOptions) -> None:
         labeler = fitted_labeler(settings, tables)
         say_of_validation(labeler, tables, say)
         answer = measured_answer(settings, labeler, tables, rng)
-        if settings.outputs is None:
-            print_lines(answer)
-            return
+        refused = not (answer.advises_use or settings.anyway)
+        if refused or settings.outputs is None:
+            print_lines(answer.lines())
+            if settings.outputs is not None:
+                print_lines([f"{settings.outputs.labeled} is not written: --anyway writes it"])
+            return ADVISED_AGAINST if refused else 0
         pool = labeled_pool(settings, labeler, tables)
-    written = write_outputs(settings.outputs, tables, pool)
+        manifest = answer.manifest() | file_facts(labeler, tables, pool) | run_facts(options)
+    written = write_outputs(settings.outputs, tables, pool, manifest)
 
-    print_lines(answer)
+    print_lines(answer.lines())
     if tables.pool_is_sampled:
         say(f"picking from the {len(pool.rows):,} pool rows of largest first-order benefit")
     print_lines(output_lines(settings.outputs, written, len(tables.known.labeled), pool))
+    return 0
 
 
 @contextmanager
@@ -86,8 +100,9 @@ def measured_answer(
     labeler: SalutaryLabeler,
     tables: UserTables,
     rng: np.random.Generator,
-) -> list[str]:
-    """Measure on random pool rows, and return the lines of the answer."""
+) -> Answer:
+    """Measure on random pool rows, and judge."""
+    mix = class_mix(labeler, tables)
     X_pool = tables.random_features(max(TRIED, settings.plan.budget), rng)
     bar = tqdm(total=FOLDS * REPEATS, unit="part", disable=settings.quiet, leave=False)
     try:
@@ -101,8 +116,19 @@ def measured_answer(
                 on_part=bar.update,
             )
     except TooFewRows as error:
-        return list(verdict.unknown_lines(error))
-    return list(verdict.answer_lines(evidence))
+        return Answer(Verdict(Advice.UNKNOWN, str(error)), None, mix)
+    return Answer(verdict(evidence), evidence, mix)
+
+
+def class_mix(labeler: SalutaryLabeler, tables: UserTables) -> ClassMix:
+    """The classes of the labeled rows, and of the model's predictions on the sample of the pool."""
+    classes = labeler.classes_
+    predicted = labeler.predict(tables.maker.features(tables.sample))
+    return ClassMix(
+        names=[str(tables.cells.spelling[label]) for label in classes.tolist()],
+        labeled=class_counts(classes, tables.known.labeled.y),
+        predicted=class_counts(classes, predicted),
+    )
 
 
 def labeled_pool(
@@ -112,6 +138,31 @@ def labeled_pool(
     rows = tables.candidates(labeler.screen)
     labels = labeler.label_by_plan(tables.maker.features(rows), settings.plan)
     return LabeledPool(rows, labels, settings.plan.budget)
+
+
+def file_facts(labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool) -> dict:
+    """What the JSON file says of the tables that are written, and of the models behind them."""
+    given = pool.labels.given
+    features = tables.maker.features(pool.rows.iloc[given.rows])
+    model = fitted_model(labeler, tables.known.labeled, LabeledRows(features, given.labels))
+    counts = class_counts(labeler.classes_, given.labels)
+    names = [str(tables.cells.spelling[label]) for label in labeler.classes_.tolist()]
+    return {
+        "file": {
+            "labeled_rows": len(tables.known.labeled),
+            "labels_given": dict(zip(names, counts.tolist(), strict=True)),
+            "left_for_a_person": len(pool.labels.for_a_person),
+            "l2_of_the_model_that_picks": labeler.l2_,
+            "l2_of_a_model_on_this_file": model.l2,
+        }
+    }
+
+
+def run_facts(options: LabelOptions) -> dict:
+    """The options, and the versions of this program and its libraries."""
+    chosen = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(options).items()}
+    versions = {"python": platform.python_version(), **library_versions()}
+    return {"options": chosen, "program": PROGRAM_HASH, "versions": versions}
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -2,121 +2,25 @@
 
 Each part that is held out has labeled rows, and validation rows if there is a validation set. The
 labeler gets all other rows, labels the pool, and its training set is judged on the held-out part
-beside the training sets without those labels. Differences are paired. The parts of one table share
-training rows, so their variance is corrected as Nadeau and Bengio (2003) do: J differences d of
-parts that hold out a fraction q have the squared error s²(d)·(1/J + q/(1 − q)).
+beside the training sets without those labels. Every model, and every labeler, has its own l2. If it
+is to be chosen by cross-validation, then on the training rows of that part.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import t as student
 from sklearn.base import clone
+from sklearn.metrics import log_loss
 
-from common.kinds import TextEnum
-from labeling.labeler import SalutaryLabeler
+from labeling.evidence import FOLDS, REPEATS, Arm, Evidence, PartResult, Score
+from labeling.labeler import SalutaryLabeler, fitted_model
 from labeling.records import KnownRows, LabeledRows, LabelPlan
 from models import LogisticRegression
-
-FOLDS, REPEATS = 5, 2
 
 
 class TooFewRows(ValueError):
     """There are too few labeled rows to hold a part out."""
-
-
-class Arm(TextEnum):
-    """The training sets that are compared, under their names in the printed table."""
-
-    LABELED = "labeled rows"
-    SALUTARY = "and salutary labels"
-    VALIDATION = "labeled and validation rows"
-
-
-@dataclass(frozen=True)
-class Score:
-    """Accuracy, a fraction, and log loss per row of one model on held-out rows."""
-
-    accuracy: float
-    log_loss: float
-
-
-@dataclass(frozen=True)
-class PartResult:
-    """What one held-out part showed.
-
-    scores : of each arm's model. prior_loss : log loss per row of always answering the class shares
-    of the labeled rows. held_out : rows in the part. given : salutary labels given.
-    """
-
-    scores: dict[Arm, Score]
-    prior_loss: float
-    held_out: int
-    given: int
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A mean paired difference and the half-width of its 95 % interval."""
-
-    mean: float
-    half: float
-
-    @property
-    def clear(self) -> bool:
-        """Whether the whole interval is above 0."""
-        return self.mean - self.half > 0
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The results of all J held-out parts."""
-
-    parts: Sequence[PartResult]
-
-    @property
-    def arms(self) -> list[Arm]:
-        """The arms that were compared, in the order of the table."""
-        return [arm for arm in Arm if arm in self.parts[0].scores]
-
-    def accuracy(self, arm: Arm) -> np.ndarray:
-        """The arm's accuracy on each part: (J,)."""
-        return np.array([part.scores[arm].accuracy for part in self.parts])
-
-    def log_loss(self, arm: Arm) -> np.ndarray:
-        """The arm's log loss per row on each part: (J,)."""
-        return np.array([part.scores[arm].log_loss for part in self.parts])
-
-    def accuracy_gain(self, arm: Arm) -> Gain:
-        """How much higher the accuracy is than that of the labeled rows alone."""
-        return paired(self.accuracy(arm) - self.accuracy(Arm.LABELED))
-
-    def loss_fall(self, arm: Arm) -> Gain:
-        """How much lower the log loss is than that of the labeled rows alone."""
-        return paired(self.log_loss(Arm.LABELED) - self.log_loss(arm))
-
-    @property
-    def prior_loss(self) -> float:
-        """Mean log loss per row of always answering the class shares."""
-        return float(np.mean([part.prior_loss for part in self.parts]))
-
-    @property
-    def held_out(self) -> float:
-        """Mean number of rows in a part."""
-        return float(np.mean([part.held_out for part in self.parts]))
-
-    @property
-    def given(self) -> float:
-        """Mean number of labels given."""
-        return float(np.mean([part.given for part in self.parts]))
-
-
-def paired(differences: np.ndarray, folds: int = FOLDS) -> Gain:
-    """Mean and 95 % half-width of differences (J,) over repeated folds, variance corrected."""
-    count = len(differences)
-    error = differences.std(ddof=1) * np.sqrt(1 / count + 1 / (folds - 1))
-    return Gain(float(differences.mean()), float(student.ppf(0.975, count - 1) * error))
 
 
 def measure(
@@ -142,10 +46,9 @@ def measure(
     results = []
     for _ in range(REPEATS):
         for fold in folds(known, rng):
-            given = salutary_rows(labeler, fold.training, X_pool, plan)
-            results.append(compare_arms(labeler, fold, given))
+            results.append(compare_arms(labeler, fold, X_pool, plan))
             on_part()
-    return Evidence(results)
+    return Evidence(np.unique(known.labeled.y), results)
 
 
 @dataclass(frozen=True)
@@ -191,41 +94,47 @@ def deal(y: np.ndarray, rng: np.random.Generator, least: int = 2 * FOLDS) -> np.
     return parts
 
 
-def salutary_rows(
-    labeler: SalutaryLabeler, training: KnownRows, X_pool: np.ndarray, plan: LabelPlan
-) -> LabeledRows:
-    """The pool rows that a labeler with these parameters gives labels, if it knows ``training``."""
-    fitted = clone(labeler).fit(*training.arrays())
-    if training.validation is None and fitted.n_validation_ == 0:
-        raise TooFewRows("too few labeled rows to split a validation part off")
-    given = fitted.label_by_plan(X_pool, plan).given
-    return LabeledRows(X_pool[given.rows], given.labels)
-
-
-def compare_arms(labeler: SalutaryLabeler, fold: Fold, given: LabeledRows) -> PartResult:
-    """Train on each arm's rows, and judge the models on the held-out ones."""
+def compare_arms(
+    labeler: SalutaryLabeler, fold: Fold, X_pool: np.ndarray, plan: LabelPlan
+) -> PartResult:
+    """Label X_pool, train on each arm's rows, and judge the models on the held-out ones."""
     labeled, validation = fold.training.labeled, fold.training.validation
-    arms = {Arm.LABELED: labeled, Arm.SALUTARY: labeled.joined(given)}
+    fitted = clone(labeler).fit(*fold.training.arrays())
+    if validation is None and fitted.n_validation_ == 0:
+        raise TooFewRows("too few labeled rows to split a validation part off")
+    picked = fitted.label_by_plan(X_pool, plan).given
+    given = LabeledRows(X_pool[picked.rows], picked.labels)
+    models = {Arm.LABELED: fitted.model_, Arm.SALUTARY: fitted_model(labeler, labeled, given)}
+    human = labeled
     if validation is not None:
-        arms[Arm.VALIDATION] = labeled.joined(validation)
+        human = labeled.joined(validation)
+        models[Arm.VALIDATION] = fitted_model(labeler, human)
+    classes = fitted.classes_
     return PartResult(
-        scores={arm: score(labeler, rows, fold.test) for arm, rows in arms.items()},
-        prior_loss=prior_loss(labeled.y, fold.test.y),
-        held_out=len(fold.test),
-        given=len(given),
+        scores={arm: score(model, fold.test) for arm, model in models.items()},
+        shares_loss=shares_loss(human.y, fold.test.y),
+        held_out=class_counts(classes, fold.test.y),
+        given=class_counts(classes, given.y),
     )
 
 
-def score(labeler: SalutaryLabeler, training: LabeledRows, test: LabeledRows) -> Score:
-    """The score on ``test`` of the labeler's kind of model, trained on ``training``."""
-    model = LogisticRegression(labeler.l2, labeler.fit_intercept).fit(training.X, training.y)
+def score(model: LogisticRegression, test: LabeledRows) -> Score:
+    """The score of a fitted model on ``test``, whose classes it knows."""
     P = model.predict_proba(test.X)
-    own = P[np.arange(len(test)), np.searchsorted(model.classes_, test.y)]
     hit = model.classes_[P.argmax(1)] == test.y
-    return Score(float(hit.mean()), float(-np.log(np.maximum(own, 1e-15)).mean()))
+    own = test.y[:, None] == model.classes_  # (n, K)
+    with np.errstate(invalid="ignore"):  # a class that is not held out: 0 / 0
+        recalls = (own & hit[:, None]).sum(0) / own.sum(0)
+    loss = log_loss(test.y, P, labels=model.classes_)
+    return Score(model.l2, float(hit.mean()), float(loss), recalls)
 
 
-def prior_loss(y: np.ndarray, y_test: np.ndarray) -> float:
+def shares_loss(y: np.ndarray, y_test: np.ndarray) -> float:
     """Log loss per test row of always answering the class shares of y."""
     classes, counts = np.unique(y, return_counts=True)
     return float(-np.log(counts / len(y))[np.searchsorted(classes, y_test)].mean())
+
+
+def class_counts(classes: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How many of the labels y are of each of the sorted classes (K,): (K,)."""
+    return np.bincount(np.searchsorted(classes, y), minlength=len(classes))

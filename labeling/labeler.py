@@ -17,13 +17,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from common.kinds import HessianRows, LabelSource
+from common.kinds import HessianRows, LabelSource, PenaltyRule
 from data_prep.columns import Columns
+from experiments import penalty
 from influence import Influence
 from labeling.loop import KnownTensors, LabelingRun
-from labeling.records import LabelPlan, Labels
+from labeling.records import LabeledRows, LabelPlan, Labels
 from models import LogisticRegression
 from numerics.linear import as_tensor
+from numerics.torch_classifier import encoded_classes
 from strategies.base import InfluenceSettings
 from strategies.registry import STRATEGIES
 
@@ -41,16 +43,20 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     method : one of ``METHODS``, a strategy that gives labels of its own.
-    l2, fit_intercept : of the logistic regression (see models.py).
+    l2 : of the logistic regression (see models.py): a number, or "cv", which chooses it from the
+        grid of experiments/penalty.py by stratified cross-validation on X and y. There are five
+        folds, or fewer if the second largest class has fewer rows.
+    fit_intercept : of the logistic regression.
     hessian : "labeled" or "pool", the rows that the influence's Hessian sums over.
     standardise : scale features by the mean and deviation of X at ``fit``. Turn it off for features
         that are scaled already, as in a pipeline.
     validation_fraction : the part of X and y that is set aside for validation if ``fit`` gets no
         validation set.
-    random_state : int or None, the seed of that draw.
+    random_state : int or None, the seed of that draw and of the folds.
 
     Attributes
     ----------
+    l2_ : the l2 of ``model_``, and of the models that pick.
     model_ : LogisticRegression on all of X and y (``predict`` uses it).
     classes_, n_features_in_ : as in scikit-learn.
     n_validation_ : how many rows of X were set aside for validation; 0 if a validation set was
@@ -61,7 +67,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         self,
         method: str = "salutary_plus",
         *,
-        l2: float = 1.0,
+        l2: float | str = "cv",
         fit_intercept: bool = True,
         hessian: str = "labeled",
         standardise: bool = True,
@@ -82,7 +88,8 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         X_val (v, D), y_val (v,) : the validation set, which says which labels help.
 
         Raises ValueError for one class only, NaN or infinite values, unknown options, or a class
-        that only the validation set has.
+        that only the validation set has; its subclass UserError if l2 is "cv" and all classes but
+        one have a single row.
         """
         self._check_parameters()
         if (X_val is None) != (y_val is None):
@@ -92,7 +99,8 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self._scaler = StandardScaler().fit(X) if self.standardise else None
         X = self._scaled(X)
-        self.model_ = self._new_model().fit_tensors(as_tensor(X), y)
+        self.model_ = fitted_model(self, LabeledRows(X, y))
+        self.l2_ = self.model_.l2
         self.classes_ = self.model_.classes_
         if X_val is None:
             held = split_off(y, self.validation_fraction, np.random.default_rng(self.random_state))
@@ -174,11 +182,13 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             raise ValueError(f"unknown method {self.method!r}: choose from {', '.join(METHODS)}")
         if self.hessian not in tuple(HessianRows):
             raise ValueError(f"unknown hessian {self.hessian!r}: choose labeled or pool")
+        if isinstance(self.l2, str) and self.l2 != PenaltyRule.CV:
+            raise ValueError(f"unknown l2 {self.l2!r}: give a number above 0, or cv")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction is {self.validation_fraction}, not within 0 … 1")
 
     def _new_model(self, *, warm_start: bool = False) -> LogisticRegression:
-        return LogisticRegression(self.l2, self.fit_intercept, warm_start=warm_start)
+        return LogisticRegression(self.l2_, self.fit_intercept, warm_start=warm_start)
 
     def _features(self, X) -> np.ndarray:
         """X as the model takes it, (n, D): checked, as numbers, scaled."""
@@ -190,6 +200,33 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
 
     def _scaled(self, X) -> np.ndarray:
         return X if self._scaler is None else self._scaler.transform(X)
+
+
+def fitted_model(
+    labeler: SalutaryLabeler, human: LabeledRows, given: LabeledRows | None = None
+) -> LogisticRegression:
+    """The labeler's kind of model, fitted to human labels and, if there are any, to given ones.
+
+    If the labeler's l2 is "cv", cross-validation on these rows chooses it. Only rows with human
+    labels are held out. The given labels are close to what the model says anyway: judged by them,
+    too small an l2 would look best.
+    Features must be scaled already. Raises ValueError for a single class, and what
+    ``chosen_by_cross_validation`` raises.
+    """
+    _, codes = encoded_classes(human.y)
+    rows, l2 = penalty.Rows(as_tensor(human.X), human.y), labeler.l2
+    more = None if given is None else penalty.Rows(as_tensor(given.X), given.y)
+    if l2 == PenaltyRule.CV:
+        second = int(np.sort(np.bincount(codes))[-2])
+        l2 = penalty.chosen_by_cross_validation(
+            LogisticRegression(fit_intercept=labeler.fit_intercept, warm_start=True),
+            rows,
+            labeler.random_state,
+            always=more,
+            folds=min(max(second, 2), penalty.FOLDS),
+        )
+    training = rows if more is None else rows.joined(more)
+    return LogisticRegression(l2, labeler.fit_intercept).fit_tensors(*training)
 
 
 def fitted_columns(X) -> Columns | None:

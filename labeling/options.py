@@ -1,10 +1,22 @@
 """The options of label.py. Standard library only."""
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from common.cli import not_negative, option, positive, whole_number
+from common.kinds import PenaltyRule
+
+
+def penalty(text: str) -> float | PenaltyRule:
+    """cv, or a number above 0."""
+    if text == PenaltyRule.CV:
+        return PenaltyRule.CV
+    try:
+        return positive(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither cv nor a number above 0") from error
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,13 @@ class LabelOptions:
     method: str = option(
         "salutary_plus", "a strategy that gives labels of its own (default: salutary_plus)"
     )
-    l2: float = option(1.0, "penalty beside the sum of losses (default: 1)", type=positive)
+    l2: float | PenaltyRule = option(
+        PenaltyRule.CV,
+        "penalty beside the sum of losses: a number, or cv, chosen by cross-validation on the rows "
+        "that a model trains on (default: cv)",
+        type=penalty,
+        metavar="{cv,X}",
+    )
     encoding: str | None = option(
         None,
         "encoding of your text files (default: UTF-8, or UTF-16 if they begin with its mark)",
@@ -54,5 +72,10 @@ class LabelOptions:
         type=whole_number(0),
     )
     dry_run: bool = option(False, "only measure, write nothing", action="store_true")
+    anyway: bool = option(
+        False,
+        "give and write the labels even if the answer is not to use them",
+        action="store_true",
+    )
     force: bool = option(False, "write over files that exist", action="store_true")
     quiet: bool = option(False, "print nothing but the answer", action="store_true")

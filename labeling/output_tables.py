@@ -1,13 +1,15 @@
-"""The tables that label.py writes: all labeled rows, and the rows that are left for a person."""
+"""The files that label.py writes: all labeled rows, the rows left for a person, the verdict."""
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from common.errors import UserError
-from common.files import prepare_folder, write_files
+from common.files import json_bytes, prepare_folder, write_files
 from data_prep import tables
 from labeling.records import ADDED_COLUMNS, Labels
 from labeling.user_tables import UserTables
@@ -18,14 +20,15 @@ class OutputFiles:
     """The files to write.
 
     labeled : for the labeled rows and the rows that were given a label. left : for the rows that
-    are left for a person; None if no row can be left.
+    are left for a person; None if no row can be left. verdict : the JSON file.
     """
 
     labeled: Path
     left: Path | None
+    verdict: Path
 
     @property
-    def paths(self) -> list[Path]:
+    def tables(self) -> list[Path]:
         return [self.labeled] if self.left is None else [self.labeled, self.left]
 
 
@@ -50,13 +53,18 @@ class WrittenFile:
 
 
 def output_files(out: Path, abstains: bool) -> OutputFiles:
-    """The files to write: ``out`` and, beside it, the one for a person if the method abstains.
+    """The files to write: ``out`` and, beside it, the verdict and what is left for a person.
 
+    abstains : whether rows can be left for a person.
     Raises UserError if the name of ``out`` does not end as a table's name does.
     """
     tables.form_of(out)
     stem, dot, ends = out.name.partition(".")
-    return OutputFiles(out, out.with_name(f"{stem}_left{dot}{ends}") if abstains else None)
+    return OutputFiles(
+        labeled=out,
+        left=out.with_name(f"{stem}_left{dot}{ends}") if abstains else None,
+        verdict=out.with_name(re.sub(r"(?i)\.gz$", "", out.name)).with_suffix(".json"),
+    )
 
 
 def check_outputs(outputs: OutputFiles, inputs: Collection[Path], *, force: bool) -> None:
@@ -65,7 +73,7 @@ def check_outputs(outputs: OutputFiles, inputs: Collection[Path], *, force: bool
     inputs : the files that are read. force : existing files may be written over.
     """
     read = [path.resolve() for path in inputs]
-    for path in outputs.paths:
+    for path in [*outputs.tables, outputs.verdict]:
         if path.resolve() in read:
             raise UserError(f"{path} is one of the tables to read: name another file with --out")
         if path.is_dir():
@@ -76,11 +84,12 @@ def check_outputs(outputs: OutputFiles, inputs: Collection[Path], *, force: bool
 
 
 def write_outputs(
-    outputs: OutputFiles, user_tables: UserTables, pool: LabeledPool
+    outputs: OutputFiles, user_tables: UserTables, pool: LabeledPool, manifest: Mapping[str, Any]
 ) -> list[WrittenFile]:
-    """Write all files, or none.
+    """Write all files, or none; returns the tables.
 
     The first has the labeled rows (round 0), then the rows that were given a label.
+    manifest : what the JSON file says.
     Raises UserError if a cell cannot be written in the form of the file, or the disk is full.
     """
     labeled = user_tables.cells.labeled
@@ -88,8 +97,8 @@ def write_outputs(
     frames = [pd.concat([labeled.assign(round=0), given])]
     if outputs.left is not None:
         frames.append(with_labels(pool.rows, pool.labels.for_a_person, user_tables))
-    contents, written = {}, []
-    for path, frame in zip(outputs.paths, frames, strict=True):
+    contents, written = {outputs.verdict.name: json_bytes(manifest)}, []
+    for path, frame in zip(outputs.tables, frames, strict=True):
         frame = frame.reindex(columns=[*labeled.columns, *ADDED_COLUMNS])
         frame["round"] = frame["round"].astype(int)
         contents[path.name], quoted = tables.as_file(frame, path, user_tables.maker.columns.numbers)

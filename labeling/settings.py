@@ -4,6 +4,7 @@ import codecs
 from dataclasses import dataclass
 
 from common.errors import UserError, check_known
+from common.kinds import PenaltyRule
 from labeling.labeler import METHODS
 from labeling.options import LabelOptions
 from labeling.output_tables import OutputFiles, check_outputs, output_files
@@ -16,15 +17,16 @@ class LabelSettings:
     """What label.py is to do.
 
     outputs : the files to write; None to measure only. method, l2, seed : of the labeler.
-    quiet : show no progress bar.
+    anyway : give and write the labels whatever the answer is. quiet : show no progress bar.
     """
 
     files: TableFiles
     outputs: OutputFiles | None
     plan: LabelPlan
     method: str
-    l2: float
+    l2: float | PenaltyRule
     seed: int
+    anyway: bool
     quiet: bool
 
 
@@ -55,6 +57,7 @@ def settle(options: LabelOptions) -> LabelSettings:
         method=options.method,
         l2=options.l2,
         seed=options.seed,
+        anyway=options.anyway,
         quiet=options.quiet,
     )
 

@@ -1,82 +1,70 @@
-"""What the evidence says: use the salutary labels or not, and the table that shows why."""
+"""What the evidence says: use the salutary labels or not."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prettytable import PrettyTable
+import numpy as np
 
-from labeling.cross_validation import Arm, Evidence, TooFewRows
+from common.kinds import TextEnum
+from labeling.evidence import Arm, Evidence, Measure
+
+
+class Advice(TextEnum):
+    """What label.py advises, in its own words."""
+
+    USE = "use the labels"
+    DO_NOT_USE = "do not use the labels"
+    HARM = "the labels do harm: do not use the labels"
+    UNKNOWN = "whether the labels help here is unknown: do not use the labels"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether to use the labels, and the reason in words."""
+    """The advice, and the reason in words."""
 
-    helps: bool
+    advice: Advice
     reason: str
 
 
 def verdict(evidence: Evidence) -> Verdict:
-    """The labels help if all three of these hold.
+    """Use the labels if all four of these hold.
 
-    - The log loss clearly falls. On few rows the log loss tells more than the accuracy.
+    - The log loss clearly falls. On few rows the log loss tells more than the accuracy. If it
+      clearly rises, the labels do harm.
     - The mean accuracy does not fall.
-    - With the labels the model knows more than how frequent the classes are. On random labels every
-      pull towards the frequent class lowers the log loss, although nothing was learned.
+    - With the labels the model clearly knows more than how frequent the classes are. On random
+      labels every pull towards the frequent class lowers the log loss, although nothing was
+      learned. The labels can also carry the class shares of the validation rows, so these count.
+    - No recall of a class clearly falls, unless the mean of all recalls, the balanced accuracy,
+      rises.
     """
-    if not evidence.loss_fall(Arm.SALUTARY).clear:
-        return Verdict(False, "no clear gain: the log loss does not fall for certain")
-    if evidence.accuracy_gain(Arm.SALUTARY).mean < 0:
-        return Verdict(False, "the log loss falls, but the accuracy falls too")
-    if not evidence.log_loss(Arm.SALUTARY).mean() < evidence.prior_loss:
+    loss = evidence.change(Measure.LOG_LOSS, Arm.SALUTARY)
+    if loss.clear_fall:
+        return _of_a_lower_loss(evidence)
+    if loss.clear_rise:
+        return Verdict(Advice.HARM, "the log loss clearly rises")
+    return Verdict(Advice.DO_NOT_USE, "no clear gain: the log loss does not fall for certain")
+
+
+def _of_a_lower_loss(evidence: Evidence) -> Verdict:
+    """The verdict if the log loss clearly falls: do the other three conditions hold?"""
+    if evidence.change(Measure.ACCURACY, Arm.SALUTARY).mean < 0:
+        return Verdict(Advice.DO_NOT_USE, "the log loss falls, but the accuracy falls too")
+    if not evidence.over_shares(Arm.SALUTARY).clear_rise:
         return Verdict(
-            False, "with them the model still knows no more than how frequent the classes are"
+            Advice.DO_NOT_USE,
+            "with them the model does not clearly know more than how frequent the classes are",
         )
-    return Verdict(True, "the log loss falls clearly, and the accuracy does not fall")
-
-
-def answer_lines(evidence: Evidence) -> Iterator[str]:
-    """The table, the verdict, and what could be done with the same labels instead."""
-    yield evidence_table(evidence)
-    found = verdict(evidence)
-    advice = "use the labels" if found.helps else "do not use the labels"
-    yield f"answer: {found.reason}: {advice}."
-    if Arm.VALIDATION not in evidence.arms:
-        yield (
-            "The fair alternative is the first row: it trains on all labeled rows, also on those "
-            "that would be set aside to choose the labels."
+    balanced = evidence.change(Measure.BALANCED, Arm.SALUTARY)
+    if any(clearly_less_found(evidence)) and balanced.mean <= 0:
+        return Verdict(
+            Advice.DO_NOT_USE,
+            "the log loss falls, but the recall of a class falls clearly, and the balanced "
+            "accuracy does not rise",
         )
-        return
-    with_validation, with_labels = map(evidence.log_loss, (Arm.VALIDATION, Arm.SALUTARY))
-    better = with_validation.mean() < with_labels.mean()
-    yield "The fair alternative, training on the validation labels instead, is " + (
-        "better: if you may, do that." if better else "no better here."
-    )
+    return Verdict(Advice.USE, "the log loss falls clearly, and the accuracy does not fall")
 
 
-def unknown_lines(error: TooFewRows) -> Iterator[str]:
-    """The answer if nothing could be measured."""
-    yield f"not measured: {error}"
-    yield "answer: whether the labels help here is unknown: do not use the labels."
-
-
-def evidence_table(evidence: Evidence) -> str:
-    """Arms × accuracy and log loss, each with its gain over the labeled rows alone."""
-    out = PrettyTable(
-        ["trained on", "accuracy", "gain (95 %)", "log loss", "fall (95 %)"],
-        title=f"held-out rows: {len(evidence.parts)} parts of {evidence.held_out:.0f}, "
-        f"{evidence.given:.0f} labels given",
-        align="r",
-    )
-    out.align["trained on"] = "l"
-    for arm in evidence.arms:
-        gain, fall = evidence.accuracy_gain(arm), evidence.loss_fall(arm)
-        gains = ["", ""]
-        if arm != Arm.LABELED:
-            gains = [
-                f"{100 * gain.mean:+.1f} ± {100 * gain.half:.1f}",
-                f"{fall.mean:+.3f} ± {fall.half:.3f}",
-            ]
-        accuracy, loss = evidence.accuracy(arm).mean(), evidence.log_loss(arm).mean()
-        out.add_row([str(arm), f"{100 * accuracy:.1f} %", gains[0], f"{loss:.3f}", gains[1]])
-    return out.get_string()
+def clearly_less_found(evidence: Evidence) -> np.ndarray:
+    """The classes whose recall clearly falls with the salutary labels: bool (K,)."""
+    changes = evidence.recall_changes(Arm.SALUTARY)
+    return np.array([change is not None and change.clear_fall for change in changes])
