@@ -1,19 +1,22 @@
-"""Is the answer of label.py right? The shipped bank, with its own labels and with random ones.
+"""Is the answer of label.py right? Shipped tables with their own labels, and with random ones.
 
-python benchmarks/labels.py [--seeds 0-9]
+python benchmarks/labels.py [--kinds bank waveform] [--seeds 0-9]
 
-Each seed draws 300 labeled rows, 1,000 validation rows, a pool whose labels are hidden, and a test
-part that label.py never sees. scikit-learn's logistic regression is trained on the labeled rows,
-and on the file that label.py writes; both models are judged on the test part. Random tables have
-bank's features and random labels: half of each class, or in bank's shares.
+Each draw makes 300 labeled rows, 1,000 validation rows, a pool whose labels are hidden, and a test
+part that label.py never sees. scikit-learn's LogisticRegressionCV, which chooses its penalty by
+cross-validation on whatever it gets, is trained on the labeled rows, and on the file that label.py
+writes (with --anyway); both models are judged on the test part.
 """
 
 import argparse
 import contextlib
 import io
+import json
 import sys
 import tempfile
 import time
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,101 +26,196 @@ import numpy as np
 import pandas as pd
 from prettytable import PrettyTable
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import label
 from common.cli import seed_list
 from data_prep.places import SHIPPED
+from experiments.penalty import GRID
 
-KINDS = ("true", "random, half and half", "random, 89 to 11")
-
-
-def tables(seed: int, kind: str) -> list[pd.DataFrame]:
-    """Labeled, validation, pool and test part of the shipped bank, with labels of this kind."""
-    bank, rng = pd.read_csv(SHIPPED / "bank/bank.csv.gz"), np.random.default_rng(seed)
-    bank = bank.iloc[rng.permutation(len(bank))]
-    if kind == KINDS[1]:
-        bank["y"] = rng.choice(["no", "yes"], len(bank))
-    elif kind == KINDS[2]:
-        bank["y"] = rng.permutation(bank["y"])
-    return [bank[:300], bank[300:1300], bank[1300:3600], bank[3600:]]
+Parts = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+TARGET = "y"
 
 
-def model(train: pd.DataFrame):
-    """scikit-learn's own logistic regression, on one-hot and standardised columns."""
-    text = make_column_selector(dtype_exclude="number")
-    features = make_column_transformer(
-        (OneHotEncoder(handle_unknown="ignore"), text), remainder=StandardScaler()
-    )
-    X = train.drop(columns="y")
-    return make_pipeline(features, LogisticRegression(max_iter=5_000)).fit(X, train["y"])
+# --- tables: labeled, validation, pool and test part ----------------------------------------------
+
+
+def bank(rng: np.random.Generator) -> pd.DataFrame:
+    """The shipped bank in random order."""
+    frame = pd.read_csv(SHIPPED / "bank/bank.csv.gz")
+    return frame.iloc[rng.permutation(len(frame))]
+
+
+def cut(frame: pd.DataFrame, pool: int) -> Parts:
+    return frame[:300], frame[300:1300], frame[1300 : 1300 + pool], frame[1300 + pool :]
+
+
+def true_bank(rng: np.random.Generator) -> Parts:
+    return cut(bank(rng), 2_300)
+
+
+def half_random(rng: np.random.Generator) -> Parts:
+    """Bank's features with random labels, half of each class."""
+    frame = bank(rng)
+    return cut(frame.assign(y=rng.choice(["no", "yes"], len(frame))), 2_300)
+
+
+def skewed_random(rng: np.random.Generator) -> Parts:
+    """Bank's features with its own labels in random order: 89 to 11."""
+    frame = bank(rng)
+    return cut(frame.assign(y=rng.permutation(frame["y"])), 2_300)
+
+
+def waveform(rng: np.random.Generator) -> Parts:
+    frame = pd.read_csv(SHIPPED / "waveform/waveform.csv.gz").rename(columns={"class": TARGET})
+    return cut(frame.iloc[rng.permutation(len(frame))], 2_700)
+
+
+def rare_collected(rng: np.random.Generator) -> Parts:
+    """Bank, but its rare class was collected for the labeled rows: half of them are "yes".
+
+    Validation rows, pool and test part have 9 % or less of it.
+    """
+    frame = bank(rng)
+    labeled = pd.concat([frame[frame["y"] == answer][:150] for answer in ("no", "yes")])
+    return cut(pd.concat([labeled, frame.drop(labeled.index)]), 2_300)
+
+
+KINDS: dict[str, tuple[Callable[[np.random.Generator], Parts], int]] = {
+    "bank": (true_bank, 4),
+    "random-half": (half_random, 10),
+    "random-skewed": (skewed_random, 10),
+    "waveform": (waveform, 10),
+    "rare-collected": (rare_collected, 4),
+}  # with the number of draws
+
+
+# --- one draw -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of LogisticRegressionCV on the test part: log loss per row, and accuracy."""
+
+    log_loss: float
+    accuracy: float
 
 
 @dataclass(frozen=True)
 class Trial:
     """One run of label.py.
 
-    says_use : whether it advises to use the labels. labels : how many it gave.
-    without, with_labels : accuracy on the test part of a model trained on the labeled rows, and on
+    found : the JSON file that it wrote. without, with_labels : models on the labeled rows, and on
     the file that label.py wrote.
     """
 
     seconds: float
-    says_use: bool
-    labels: int
-    without: float
-    with_labels: float
+    found: dict
+    without: Score
+    with_labels: Score
+
+    @property
+    def labeled_loss(self) -> float:
+        """The mean log loss of the labeled rows alone, as label.py measured it."""
+        return self.found["measured"]["trained_on"]["labeled rows"]["log_loss"]["mean"]
+
+    @property
+    def losing_classes(self) -> list[str]:
+        """The classes whose recall clearly falls, by label.py."""
+        return [each["class"] for each in self.found["classes"] if each["recall_falls_clearly"]]
 
 
-def trial(folder: Path, seed: int, kind: str, *options: str) -> Trial:
-    """Run label.py on tables of this seed and kind; its files go to ``folder``.
+def test_score(train: pd.DataFrame, test: pd.DataFrame) -> Score:
+    """scikit-learn's own logistic regression, on one-hot and standardised columns."""
+    text = make_column_selector(dtype_exclude="number")
+    features = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), text), remainder=StandardScaler()
+    )
+    tuned = LogisticRegressionCV(Cs=[1 / l2 for l2 in GRID], scoring="neg_log_loss", max_iter=5_000)
+    model = make_pipeline(features, tuned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of defaults that scikit-learn will change
+        model.fit(train.drop(columns=TARGET), train[TARGET])
+    X, y = test.drop(columns=TARGET), test[TARGET]
+    P = model.predict_proba(X)
+    accuracy = (model.predict(X) == y).mean()  # ``score`` of LogisticRegressionCV is its scoring
+    return Score(float(log_loss(y, P, labels=model.classes_)), float(accuracy))
+
+
+def trial(folder: Path, kind: str, seed: int, *options: str) -> Trial:
+    """Run label.py on a draw of this kind; its files go to ``folder``.
 
     Raises RuntimeError if label.py ends with an error.
     """
-    labeled, validation, pool, test = tables(seed, kind)
+    labeled, validation, pool, test = KINDS[kind][0](np.random.default_rng(seed))
     labeled.to_csv(folder / "labeled.csv", index=False)
     validation.to_csv(folder / "validation.csv", index=False)
-    pool.drop(columns="y").to_csv(folder / "pool.csv", index=False)
+    pool.drop(columns=TARGET).to_csv(folder / "pool.csv", index=False)
     files = [f"--{name}={folder / name}.csv" for name in ("labeled", "validation")]
-    files += [f"--unlabeled={folder}/pool.csv", f"--out={folder}/plus.csv", "--target=y", "--force"]
-    start, printed = time.perf_counter(), io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        code = label.main([*files, f"--seed={seed}", "--quiet", *options])
+    files += [f"--unlabeled={folder}/pool.csv", f"--out={folder}/plus.csv", f"--target={TARGET}"]
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = label.main([*files, f"--seed={seed}", "--anyway", "--force", "--quiet", *options])
     if code:
         raise RuntimeError(f"label.py ended with code {code}")
     seconds = time.perf_counter() - start
     plus = pd.read_csv(folder / "plus.csv")[labeled.columns]
-    X, y = test.drop(columns="y"), test["y"]
     return Trial(
         seconds=seconds,
-        says_use=": use the labels" in printed.getvalue(),
-        labels=len(plus) - len(labeled),
-        without=model(labeled).score(X, y),
-        with_labels=model(plus).score(X, y),
+        found=json.loads((folder / "plus.json").read_text(encoding="utf-8")),
+        without=test_score(labeled, test),
+        with_labels=test_score(plus, test),
     )
+
+
+# --- all draws ------------------------------------------------------------------------------------
+
+
+def table(kind: str, done: dict[int, Trial]) -> PrettyTable:
+    """A row for each draw, and the means."""
+    shown = PrettyTable(
+        ["seed", "answer", "labeled arm's log loss", "change (95 %)", "recall falls",
+         "test log loss without", "with", "test accuracy without, %", "with, %", "seconds"],
+        title=kind,
+    )  # fmt: skip
+    for seed, one in done.items():
+        change = one.found["measured"]["trained_on"]["and salutary labels"]["log_loss"]["change"]
+        words = one.found["answer"].split(":")[0].removesuffix(" the labels")
+        shown.add_row(
+            [seed, words, f"{one.labeled_loss:.3f}"]
+            + [f"{change['mean']:+.3f} ± {change['half_width_95']:.3f}"]
+            + [" ".join(one.losing_classes)]
+            + [f"{score.log_loss:.3f}" for score in (one.without, one.with_labels)]
+            + [f"{100 * score.accuracy:.1f}" for score in (one.without, one.with_labels)]
+            + [f"{one.seconds:.0f}"]
+        )
+    uses = sum(one.found["use"] for one in done.values())
+    means = [
+        np.mean([[s.log_loss, 100 * s.accuracy] for s in scores], axis=0)
+        for scores in zip(*((one.without, one.with_labels) for one in done.values()), strict=True)
+    ]
+    shown.add_row(
+        ["all", f"use: {uses} of {len(done)}", "", "", ""]
+        + [f"{mean[0]:.3f}" for mean in means]
+        + [f"{mean[1]:.1f}" for mean in means]
+        + [f"{np.mean([one.seconds for one in done.values()]):.0f}"]
+    )
+    return shown
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=seed_list, default=tuple(range(10)))
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--seeds", type=seed_list, help="default: 0 to the draws of the kind")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     chosen = parser.parse_args()
     for kind in chosen.kinds:
-        shown = PrettyTable(
-            ["seed", "answer", "labels", "test without, %", "test with, %", "seconds"],
-            title=f"bank, {kind} labels",
-        )
+        seeds = chosen.seeds or range(KINDS[kind][1])
         with tempfile.TemporaryDirectory() as folder:
-            for seed in chosen.seeds:
-                done = trial(Path(folder), seed, kind)
-                shown.add_row(
-                    [seed, "use" if done.says_use else "do not use", done.labels]
-                    + [f"{100 * accuracy:.1f}" for accuracy in (done.without, done.with_labels)]
-                    + [f"{done.seconds:.1f}"]
-                )
-        print(shown, flush=True)
+            done = {seed: trial(Path(folder), kind, seed) for seed in seeds}
+        print(table(kind, done), flush=True)
 
 
 if __name__ == "__main__":

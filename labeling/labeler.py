@@ -214,9 +214,9 @@ def fitted_model(
     ``chosen_by_cross_validation`` raises.
     """
     _, codes = encoded_classes(human.y)
-    rows, l2 = penalty.Rows(as_tensor(human.X), human.y), labeler.l2
+    rows = penalty.Rows(as_tensor(human.X), human.y)
     more = None if given is None else penalty.Rows(as_tensor(given.X), given.y)
-    if l2 == PenaltyRule.CV:
+    if labeler.l2 == PenaltyRule.CV:
         second = int(np.sort(np.bincount(codes))[-2])
         l2 = penalty.chosen_by_cross_validation(
             LogisticRegression(fit_intercept=labeler.fit_intercept, warm_start=True),
@@ -225,6 +225,8 @@ def fitted_model(
             always=more,
             folds=min(max(second, 2), penalty.FOLDS),
         )
+    else:
+        l2 = float(labeler.l2)
     training = rows if more is None else rows.joined(more)
     return LogisticRegression(l2, labeler.fit_intercept).fit_tensors(*training)
 
