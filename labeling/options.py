@@ -9,7 +9,7 @@ from common.cli import not_negative, option, positive, whole_number
 from common.kinds import PenaltyRule
 
 
-def penalty(text: str) -> float | PenaltyRule:
+def cv_or_number(text: str) -> float | PenaltyRule:
     """cv, or a number above 0."""
     if text == PenaltyRule.CV:
         return PenaltyRule.CV
@@ -59,7 +59,7 @@ class LabelOptions:
         PenaltyRule.CV,
         "penalty beside the sum of losses: a number, or cv, chosen by cross-validation on the rows "
         "that a model trains on (default: cv)",
-        type=penalty,
+        type=cv_or_number,
         metavar="{cv,X}",
     )
     encoding: str | None = option(

@@ -8,22 +8,29 @@ from data_prep.places import SHIPPED
 
 
 def run_in(
-    folder, *options, labeled="labeled.csv", pool="pool.csv", validation="validation.csv"
+    folder,
+    *options,
+    labeled="labeled.csv",
+    pool="pool.csv",
+    validation="validation.csv",
+    anyway=True,
 ) -> int:
     files = {"labeled": labeled, "unlabeled": pool, "validation": validation}
     named = [f"--{option}={folder / name}" for option, name in files.items() if name]
     chosen = dict(option.split("=") for option in options if "=" in option)
-    defaults = {"--target": "y", "--budget": "6", "--out": str(folder / "plus.csv")}
+    defaults = {"--target": "y", "--budget": "6", "--out": str(folder / "plus.csv"), "--l2": "1"}
     kept = [f"{name}={value}" for name, value in (defaults | chosen).items()]
-    return label.main([*named, *kept, *(option for option in options if "=" not in option)])
+    flags = [option for option in options if "=" not in option]
+    return label.main([*named, *kept, *flags, *(["--anyway"] if anyway else [])])
 
 
 @pytest.fixture(scope="session")
 def run():
     """label.py on the tables in a folder: ``run(folder, *options)`` gives the exit code.
 
-    Six labels in all unless the options say more; other tables by ``labeled``, ``pool`` and
-    ``validation``, None for no such table.
+    Six labels in all, and l2 = 1, which is fast, unless the options say otherwise; other tables by
+    ``labeled``, ``pool`` and ``validation``, None for no such table. The file is written whatever
+    the answer is, unless ``anyway`` is False.
     """
     return run_in
 

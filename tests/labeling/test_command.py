@@ -1,6 +1,7 @@
 """label.py as a user runs it: what it writes and prints, and every kind of bad input."""
 
 import io
+import json
 import sys
 
 import pandas as pd
@@ -32,7 +33,7 @@ def test_the_output_is_the_labeled_rows_and_the_chosen_ones_cell_for_cell(
 
 def test_the_same_command_twice_gives_the_same_bytes_and_only_with_force(folder, capsys, run):
     assert run(folder, "--abstain=1") == 0
-    files = [folder / "plus.csv", folder / "plus_left.csv"]
+    files = [folder / name for name in ("plus.csv", "plus_left.csv", "plus.json")]
     first = [file.read_bytes() for file in files]
     capsys.readouterr()
     assert run(folder, "--abstain=1") == 2
@@ -47,6 +48,7 @@ def test_the_files_are_whole_before_anything_of_the_answer_is_printed(folder, mo
     class Watched(io.StringIO):
         def write(self, text):
             was_there.append((folder / "plus_left.csv").is_file())
+            was_there.append((folder / "plus.json").is_file())
             return super().write(text)
 
     monkeypatch.setattr(sys, "stdout", Watched())
@@ -56,7 +58,7 @@ def test_the_files_are_whole_before_anything_of_the_answer_is_printed(folder, mo
 
 
 @pytest.mark.parametrize(
-    "changed", ["--l2=30", "--seed=3", "--method=salutary", "--rounds=2", "--budget=8"]
+    "changed", ["--l2=cv", "--seed=3", "--method=salutary", "--rounds=2", "--budget=8"]
 )
 def test_each_option_reaches_the_labels(changed, folder, run):
     """The split-off validation rows hang on --seed, so there is no validation table here."""
@@ -70,7 +72,7 @@ def test_without_validation_a_part_is_split_off_and_its_cost_is_said(folder, cap
     assert run(folder, "--dry-run", validation=None) == 0
     printed = capsys.readouterr().out
     assert "validation: 30 of the 120 labeled rows are set aside" in printed
-    assert "The fair alternative is the first row" in printed
+    assert "The fair alternative is the first column" in printed
     assert not (folder / "plus.csv").exists()
 
 
@@ -78,10 +80,39 @@ def test_too_few_rows_to_measure_is_said(folder, capsys, run, cells):
     frame = cells(folder / "labeled.csv")
     few = pd.concat([frame[frame["y"] == c][:4] for c in ("yes", "no")])
     few.to_csv(folder / "labeled.csv", index=False)
-    assert run(folder) == 0
+    assert run(folder, anyway=False) == 3
     printed = capsys.readouterr().out
     assert "not measured: no class has 10 labeled rows" in printed
     assert "do not use the labels" in printed
+    assert not (folder / "plus.csv").exists()
+    assert run(folder, "--l2=cv") == 0  # four folds
+    found = json.loads((folder / "plus.json").read_text())
+    assert found["measured"] is None
+    assert found["use"] is False
+
+
+def test_advised_against_nothing_is_written_unless_anyway(folder, capsys, run, cells):
+    before = sorted(folder.iterdir())
+    assert run(folder, "--dry-run", anyway=False) == 3
+    dry = capsys.readouterr().out
+    assert run(folder, anyway=False) == 3
+    printed = capsys.readouterr().out
+    assert printed == f"{dry}{folder}/plus.csv is not written: --anyway writes it\n"
+    assert sorted(folder.iterdir()) == before
+    assert run(folder, "--dry-run") == 0
+    assert capsys.readouterr().out == dry
+    assert run(folder) == 0
+    assert capsys.readouterr().out.startswith(dry)
+    found = json.loads((folder / "plus.json").read_text())
+    assert (found["use"], found["options"]["anyway"]) == (False, True)
+    assert f"answer: {found['reason']}: {found['answer']}." in dry
+    given = cells(folder / "plus.csv")[120:]
+    assert found["file"]["labels_given"] == {
+        name: int((given["y"] == name).sum()) for name in ("no", "yes")
+    }
+    labeled = cells(folder / "labeled.csv")["y"].value_counts()
+    assert {c["class"]: c["labeled_rows"] for c in found["classes"]} == labeled.to_dict()
+    assert sum(c["predicted_in_the_pool"] for c in found["classes"]) == 400
 
 
 def test_the_command_runs_as_a_shell_runs_it(folder):
@@ -112,6 +143,12 @@ BAD = {
     "a big budget": ({"--budget": "401"}, {}, "the pool has 400 rows, ask for fewer"),
     "no method": ({"--method": "margin"}, {}, "unknown --method 'margin'"),
     "no encoding": ({"--encoding": "utf-99"}, {}, "--encoding 'utf-99' is unknown"),
+    "no penalty": ({"--l2": "validation"}, {}, "'validation' is neither cv nor a number above 0"),
+    "one row of a class": (
+        {"--l2": "cv"},
+        {"labeled": lambda t: t[(t["y"] == "no") | (t["y"] == "yes").cumsum().eq(1)]},
+        "class yes has fewer than 2 rows to train on: label more rows, or give l2 as a number",
+    ),
     "another form": ({"--out": "plus.xlsx"}, {}, "should end in .csv"),
     "an added column": (
         {}, {"labeled": lambda t: t.assign(benefit=1)}, "which label.py adds: rename it",

@@ -38,6 +38,7 @@ def test_its_own_input_is_never_written_over(folder, capsys, run):
 
 def test_a_disk_that_takes_no_more_ends_in_one_line_and_leaves_the_old_file(folder, capsys, run):
     (folder / "plus.csv").write_text("old")
+    (folder / "plus.json").write_text("old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))  # as a disk full after 2 kB
     try:
@@ -45,5 +46,5 @@ def test_a_disk_that_takes_no_more_ends_in_one_line_and_leaves_the_old_file(fold
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "File too large; nothing there was changed" in error_of(capsys)
-    assert (folder / "plus.csv").read_text() == "old"
+    assert (folder / "plus.csv").read_text() == (folder / "plus.json").read_text() == "old"
     assert not list(folder.glob(".*"))
