@@ -136,16 +136,16 @@ def labeled_pool(
 ) -> LabeledPool:
     """Label the pool, or the part of a large pool that ``screen`` chooses."""
     rows = tables.candidates(labeler.screen)
-    labels = labeler.label_by_plan(tables.maker.features(rows), settings.plan)
-    return LabeledPool(rows, labels, settings.plan.budget)
+    X = tables.maker.features(rows)
+    labels = labeler.label_by_plan(X, settings.plan)
+    given = LabeledRows(X[labels.given.rows], labels.given.labels)
+    return LabeledPool(rows, labels, given, settings.plan.budget)
 
 
 def file_facts(labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool) -> dict:
     """What the JSON file says of the tables that are written, and of the models behind them."""
-    given = pool.labels.given
-    features = tables.maker.features(pool.rows.iloc[given.rows])
-    model = fitted_model(labeler, tables.known.labeled, LabeledRows(features, given.labels))
-    counts = class_counts(labeler.classes_, given.labels)
+    model = fitted_model(labeler, tables.known.labeled, pool.given)
+    counts = class_counts(labeler.classes_, pool.given.y)
     names = [str(tables.cells.spelling[label]) for label in labeler.classes_.tolist()]
     return {
         "file": {

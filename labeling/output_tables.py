@@ -11,7 +11,7 @@ import pandas as pd
 from common.errors import UserError
 from common.files import json_bytes, prepare_folder, write_files
 from data_prep import tables
-from labeling.records import ADDED_COLUMNS, Labels
+from labeling.records import ADDED_COLUMNS, LabeledRows, Labels
 from labeling.user_tables import UserTables
 
 
@@ -36,11 +36,12 @@ class OutputFiles:
 class LabeledPool:
     """The pool rows that the method picked from, as their file has them, and what it picked.
 
-    asked : how many labels were asked for.
+    given : the rows that were given a label, as features. asked : how many labels were asked for.
     """
 
     rows: pd.DataFrame
     labels: Labels
+    given: LabeledRows
     asked: int
 
 
