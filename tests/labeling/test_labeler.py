@@ -44,7 +44,7 @@ def test_picks_and_labels_are_those_of_the_registry(method, parts):
     (X, y), (X_val, y_val), pool = parts
     labeler = SalutaryLabeler(method, standardise=False).fit(X, y, X_val, y_val)
     given = labeler.label(pool, 8, rounds=1)
-    model = LogisticRegression(1.0, True).fit(X, y)
+    model = LogisticRegression(labeler.l2_, True).fit(X, y)
     query = Query(
         model=model,
         X_labeled=torch.as_tensor(X),
@@ -102,7 +102,7 @@ def test_probability_is_the_models_own_and_the_input_stays_as_it_was(parts):
     labeler = SalutaryLabeler(standardise=False).fit(X, y, X_val, y_val)
     before = pool.copy()
     given = labeler.label(pool, 3)
-    P = LogisticRegression(1.0, True).fit(X, y).predict_proba(pool[given.rows[:1]])
+    P = LogisticRegression(labeler.l2_, True).fit(X, y).predict_proba(pool[given.rows[:1]])
     assert given.probability[0] == pytest.approx(P[0, given.labels[0]])
     np.testing.assert_array_equal(pool, before)
     again = clone(labeler).fit(X, y, X_val, y_val).label(pool, 3)
@@ -151,6 +151,7 @@ def test_validation_is_split_off_in_proportion_and_every_class_keeps_a_row():
         ({"method": "margin"}, "unknown method"),
         ({"hessian": "all"}, "unknown hessian"),
         ({"validation_fraction": 1.5}, "not within"),
+        ({"l2": "validation"}, "unknown l2"),
     ],
 )
 def test_options_that_cannot_be_are_refused(arguments, message, parts):
