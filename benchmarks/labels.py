@@ -77,7 +77,7 @@ def waveform(rng: np.random.Generator) -> Parts:
 def rare_collected(rng: np.random.Generator) -> Parts:
     """Bank, but its rare class was collected for the labeled rows: half of them are "yes".
 
-    Validation rows, pool and test part have 9 % or less of it.
+    About 9 % of the validation rows, of the pool and of the test part are.
     """
     frame = bank(rng)
     labeled = pd.concat([frame[frame["y"] == answer][:150] for answer in ("no", "yes")])
@@ -210,11 +210,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=seed_list, help="default: 0 to the draws of the kind")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--folder", type=Path, help="keep the tables of the last draw here")
     chosen = parser.parse_args()
     for kind in chosen.kinds:
         seeds = chosen.seeds or range(KINDS[kind][1])
-        with tempfile.TemporaryDirectory() as folder:
-            done = {seed: trial(Path(folder), kind, seed) for seed in seeds}
+        with tempfile.TemporaryDirectory() as passing:
+            folder = chosen.folder or Path(passing)
+            folder.mkdir(parents=True, exist_ok=True)
+            done = {seed: trial(folder, kind, seed) for seed in seeds}
         print(table(kind, done), flush=True)
 
 

@@ -136,3 +136,4 @@ def output_lines(
     if outputs.left is not None:
         left = len(labels.for_a_person)
         yield f"{outputs.left}: {left:,} rows left for a person, most useful first"
+    yield f"{outputs.verdict}: this answer with all its numbers"

@@ -52,7 +52,7 @@ def _of_a_lower_loss(evidence: Evidence) -> Verdict:
     if not evidence.over_shares(Arm.SALUTARY).clear_rise:
         return Verdict(
             Advice.DO_NOT_USE,
-            "with them the model does not clearly know more than how frequent the classes are",
+            "with them, the model does not clearly know more than how frequent the classes are",
         )
     balanced = evidence.change(Measure.BALANCED, Arm.SALUTARY)
     if any(clearly_less_found(evidence)) and balanced.mean <= 0:
