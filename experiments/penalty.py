@@ -102,9 +102,13 @@ def stratified_folds(
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     fills = counts >= folds
     if fills.sum() < 2:
+        lacking = [
+            f"class {few} has fewer than {folds} rows to train on" for few in classes[~fills]
+        ]
+        why = lacking[0] if lacking else f"all rows to train on are of class {classes[0]}"
         raise UserError(
-            f"l2 cannot be chosen by {folds}-fold cross-validation: class {classes[~fills][0]} has "
-            f"fewer than {folds} rows to train on: label more rows, or give l2 as a number"
+            f"l2 cannot be chosen by {folds}-fold cross-validation: {why}: label more rows, or "
+            "give l2 as a number"
         )
     common = np.flatnonzero(fills[codes])
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)

@@ -79,9 +79,10 @@ def test_validation_rows_of_one_class_end_in_a_message():
 def test_a_class_too_small_for_the_folds_ends_in_a_message():
     split = split_of("bank")
     y = split.y[split.labeled]
-    few = np.append(split.labeled[y == 0], split.labeled[y == 1][:4])
-    with pytest.raises(UserError, match="class 1 has fewer than 5 rows"):
-        chosen_by_cross_validation(LogisticRegression(), rows(split, few), seed=0)
+    none, few = split.labeled[y == 0], split.labeled[y == 1][:4]
+    for kept, message in ([*none, *few], "class 1 has fewer than 5 rows"), (none, "all rows .* 0"):
+        with pytest.raises(UserError, match=message):
+            chosen_by_cross_validation(LogisticRegression(), rows(split, np.array(kept)), seed=0)
 
 
 def test_a_value_that_cannot_be_fitted_ends_in_a_message():
