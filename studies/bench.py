@@ -1,6 +1,6 @@
 """What a study works with: a data set, a protocol and seeds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from common.cli import seeds_words
 from common.errors import UserError
-from common.kinds import Protocol
+from common.kinds import PenaltyRule, Protocol
 from common.parallel import Workers, few_threads, spread
 from data_prep.features import Prepared
 from data_utils import Split, Table, make_split
@@ -121,8 +121,26 @@ class Bench:
         return (
             f"{self.table.dataset.name} ({self.table.file_names}{features}), "
             f"{self.protocol} protocol: {self.settings().describe()}, "
-            f"{self.init} labeled rows, {seeds_words(self.seeds)}"
+            f"{self.init} labeled rows, {seeds_words(self.seeds)}{self._describe_chosen()}"
         )
+
+    def _describe_chosen(self) -> str:
+        """The range of the l2 of all seeds, if the protocol's rule chooses it."""
+        if not isinstance(self.settings().l2, PenaltyRule):
+            return ""
+        values = self.records(_chosen_l2)["l2"]
+        return f", l2 of these seeds {values.min():.3g} to {values.max():.3g}"
+
+
+@dataclass(frozen=True)
+class ChosenRecord:
+    """The l2 that a seed begins with."""
+
+    l2: float
+
+
+def _chosen_l2(bench: Bench, split: Split, seed: int) -> Iterator[ChosenRecord]:
+    yield ChosenRecord(bench.l2(split, seed))
 
 
 def _rows_of_seed(shared: tuple[Bench, Callable], seed: int) -> list[dict[str, Any]]:

@@ -95,13 +95,16 @@ def _sentences(records: pd.DataFrame) -> tuple[str, ...]:
             f"for {name}"
             for method, name in names.items()
         )
-        above = [
-            clearly_positive(gains["salutary_plus"] - gains["random"])
-            for gains in by_level.values()
-        ]
+        below, above = (
+            sum(
+                clearly_positive(sign * (gains["salutary_plus"] - gains["random"]))
+                for gains in by_level.values()
+            )
+            for sign in (-1, 1)
+        )
         sentences.append(
             f"From {lowest:,} to {highest:,} {varied} the gain goes {changes}; the gain of "
-            f"Salutary plus is clearly above that of random rows at {sum(above)} of {len(above)} "
-            "levels."
+            f"Salutary plus is clearly below that of random rows at {below} and clearly above at "
+            f"{above} of {len(by_level)} levels."
         )
     return tuple(sentences)

@@ -89,13 +89,18 @@ def mean_line(axes: Axes, records: pd.DataFrame, x: str, y: str, **style: Any) -
 
     Levels are drawn at equal steps, in the order of the records. style : of ``Axes.plot``.
     """
+    bare_mean_line(axes, records, x, y, **style)
     groups = records.groupby(x, sort=False)[y]
     means, halves = groups.mean(), groups.agg(interval)
-    at = np.arange(len(means))
-    axes.plot(at, means, **style)
     if not np.isinf(halves).any():
         low, high = means - halves, means + halves
-        axes.fill_between(at, low, high, color=style["color"], alpha=0.15, lw=0)
+        axes.fill_between(range(len(means)), low, high, color=style["color"], alpha=0.15, lw=0)
+
+
+def bare_mean_line(axes: Axes, records: pd.DataFrame, x: str, y: str, **style: Any) -> None:
+    """``mean_line`` without the interval: where many lines cross, intervals hide each other."""
+    means = records.groupby(x, sort=False)[y].mean()
+    axes.plot(range(len(means)), means, **style)
 
 
 def name_levels(axes: Axes, names: Sequence[object], label: str) -> None:

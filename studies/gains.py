@@ -1,5 +1,6 @@
 """The gain of a method: how it is measured, and how a study draws it over what is varied."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from data_utils import Split
-from experiments.loop import run
+from experiments.loop import RoundRecord, run
 from experiments.plots import PALETTE
 from experiments.settings import LoopSettings
-from studies.drawing import GREY, RULE_COLOURS, mean_line, name_levels
+from studies.drawing import GREY, RULE_COLOURS, bare_mean_line, mean_line, name_levels
 from studies.wording import title_of
 
 # The methods that are compared, and their lines.
@@ -18,10 +19,15 @@ LINES: dict[str, dict[str, Any]] = {
     "salutary": {"color": RULE_COLOURS["salutary"]},
     "salutary_plus": {"color": RULE_COLOURS["salutary_plus"]},
     "random": {"color": GREY, "ls": ":"},
+    "margin": {"color": PALETTE[4], "ls": "-."},
     "labeled_plus_validation": {"color": PALETTE[3], "ls": "--"},
 }
 # Names in the legend, for methods whose title does not say which labels are trained on.
-NAMES = {"random": "Random, true labels", "labeled_plus_validation": "trained on validation rows"}
+NAMES = {
+    "random": "Random, true labels",
+    "margin": "Margin, true labels",
+    "labeled_plus_validation": "trained on validation rows",
+}
 
 
 @dataclass(frozen=True)
@@ -36,20 +42,29 @@ class GainRecord:
 
 def gain(split: Split, method: str, settings: LoopSettings, seed: int) -> float:
     """Test accuracy after the last round minus that of round 0, in points."""
-    curve = run(split, method, settings, seed).curve
+    return gain_of(run(split, method, settings, seed).curve)
+
+
+def gain_of(curve: Sequence[RoundRecord]) -> float:
+    """The gain of a run with these records."""
     return 100 * (curve[-1].test_accuracy - curve[0].test_accuracy)
 
 
 def gain_lines(axes: Axes, records: pd.DataFrame, label: str) -> None:
-    """The gain of each method at each level of what is varied, which ``label`` names."""
+    """The gain of each method at each level of what is varied, which ``label`` names.
+
+    Of more than four methods only the two rules have intervals.
+    """
+    few = records["method"].nunique() <= 4
     axes.axhline(0, color=GREY, lw=0.8, zorder=1)
     for method, of_method in records.groupby("method", sort=False):
         name = NAMES.get(method) or title_of(method)
-        mean_line(axes, of_method, "level", "gain", label=name, **LINES[method])
+        draw = mean_line if few or method in RULE_COLOURS else bare_mean_line
+        draw(axes, of_method, "level", "gain", label=name, **LINES[method])
     name_levels(axes, records["level"].unique(), label)
 
 
-def gains_by_level(records: pd.DataFrame) -> dict[int, pd.DataFrame]:
+def gains_by_level(records: pd.DataFrame) -> dict[Any, pd.DataFrame]:
     """For each level the gains by seed (rows) and method (columns)."""
     return {
         level: of_level.pivot(index="seed", columns="method", values="gain")

@@ -39,7 +39,8 @@ class GalleryRecord:
 
 @study(
     "Images whose salutary label is not the true one",
-    "Picks of the paper's rule in some rounds, highest benefit first: true class → label given.",
+    "Picks of the paper's rule in some rounds of the first seed, highest benefit first: true class "
+    "→ label given.",
     dataset="mnist:pca:50",
     images=True,
 )

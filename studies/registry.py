@@ -8,7 +8,9 @@ from studies.boundary import boundary
 from studies.budget import budget
 from studies.gallery import gallery
 from studies.hessian import hessian
+from studies.l2 import l2
 from studies.retrain import retrain
+from studies.share import share
 from studies.truth import truth
 from studies.validation import validation
 
@@ -17,7 +19,9 @@ STUDIES: dict[str, Study] = {
     for study in (
         truth,
         budget,
+        share,
         validation,
+        l2,
         retrain,
         hessian,
         gallery,

@@ -11,12 +11,15 @@ from sklearn.decomposition import PCA
 
 from common.kinds import TextEnum
 from data_utils import Split
+from experiments.loop import run
 from studies.base import Finding, study
 from studies.bench import Bench
-from studies.drawing import legend_above, panels
-from studies.gains import LINES, GainRecord, gain, gain_lines, gains_by_level
+from studies.drawing import RULE_COLOURS, legend_above, mean_line, name_levels, panels
+from studies.gains import LINES, GainRecord, gain_lines, gain_of, gains_by_level
 from studies.seed_statistics import clearly_positive, mean_and_deviation, method_columns
+from studies.wording import with_interval
 
+METHODS = tuple(method for method in LINES if method != "margin")
 SIZES = (10, 30, 100, 300, 1000)  # validation rows
 NOISE = (0, 10, 20, 30, 50)  # % of the validation labels that are wrong
 SHARES = (10, 50, 75, 90, 99)  # % of the validation rows that have the most frequent class
@@ -35,7 +38,7 @@ class Varied(TextEnum):
 AXIS_LABELS: dict[str, str] = {
     Varied.SIZE: "validation rows",
     Varied.NOISE: "% of their labels wrong",
-    Varied.IMBALANCE: "% of the most frequent class",
+    Varied.IMBALANCE: "% most frequent class",
     Varied.SHIFT: "% kept, from one side",
 }
 
@@ -50,30 +53,46 @@ class ChangedSplit(NamedTuple):
 
 @dataclass(frozen=True)
 class ValidationRecord(GainRecord):
-    """The gain of one method with a changed validation set of ``rows`` rows."""
+    """The gain of one method with a changed validation set of ``rows`` rows.
+
+    labels_true : the share of the labels given that are true, in %; NaN for a method that gives
+    none.
+    """
 
     rows: int
+    labels_true: float
 
 
 @study(
     "When the validation set is bad",
-    "Gain in test accuracy when the validation set is small, wrong, unbalanced or shifted.",
+    "Left: gain in test accuracy when the validation set is small, wrong, unbalanced or shifted. "
+    "Right: the share of the labels given that are true.",
 )
 def validation(bench: Bench) -> Finding:
     records = bench.records(_of_seed)
     by = ["varied", "level", "rows"]
-    table = mean_and_deviation(method_columns(records, by, "gain"), by)
+    labels = records[records["method"].isin(list(RULE_COLOURS))]
+    labels = labels.assign(method=labels["method"] + "_labels_true")
+    columns = method_columns(records, by, "gain").merge(method_columns(labels, by, "labels_true"))
+    table = mean_and_deviation(columns, by)
     return Finding(_figure(records), table, _sentences(records))
 
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[ValidationRecord]:
     # The l2 of the unchanged split: what is varied shall act through the labels alone.
     settings = replace(bench.settings(), l2=bench.l2(split, seed))
-    of_random = gain(split, "random", settings, seed)  # it does not read the validation set
+    of_random = run(split, "random", settings, seed).curve  # it does not read the validation set
     for varied, level, changed in validation_sets(split, seed):
-        for method in LINES:
-            value = of_random if method == "random" else gain(changed, method, settings, seed)
-            yield ValidationRecord(varied, level, method, value, len(changed.validation))
+        for method in METHODS:
+            curve = of_random if method == "random" else run(changed, method, settings, seed).curve
+            yield ValidationRecord(
+                varied=varied,
+                level=level,
+                method=method,
+                gain=gain_of(curve),
+                rows=len(changed.validation),
+                labels_true=100 * (1 - curve[-1].wrong_share),
+            )
 
 
 # --- changed validation sets ----------------------------------------------------------------------
@@ -138,41 +157,55 @@ def _shifted(split: Split, rows: np.ndarray, rng: np.random.Generator) -> Iterat
 
 
 def _figure(records: pd.DataFrame) -> Figure:
-    figure, axes = panels(2, 2)
+    figure, axes = panels(4, 2, height=1.75)
     parts = records.groupby("varied", sort=False)
-    for panel, (varied, of_varied) in zip(axes.flat, parts, strict=True):
-        gain_lines(panel, of_varied, AXIS_LABELS[varied])
-    for panel in axes[:, 0]:
-        panel.set_ylabel("gain (points)")
+    for (gains, labels), (varied, of_varied) in zip(axes, parts, strict=True):
+        gain_lines(gains, of_varied, AXIS_LABELS[varied])
+        for rule in RULE_COLOURS:
+            of_rule = of_varied[of_varied["method"] == rule]
+            mean_line(labels, of_rule, "level", "labels_true", **LINES[rule])
+        name_levels(labels, of_varied["level"].unique(), AXIS_LABELS[varied])
+        gains.set_ylabel("gain (points)")
+        labels.set(ylabel="labels true (%)", ylim=(0, 100))
     legend_above(figure, axes[0, 0])
     return figure
 
 
 def _sentences(records: pd.DataFrame) -> tuple[str, str]:
-    gaining, rows = {}, {}
-    training_is_better = []
-    for varied, of_varied in records.groupby("varied", sort=False):
-        by_level = gains_by_level(of_varied)
-        levels = [
+    plus = {varied: _clear_levels(records, varied) for varied in Varied}
+    rows = records.groupby("varied")["rows"].last()
+    labels = records[(records["varied"] == "size") & (records["method"] == "salutary_plus")]
+    labels = labels.set_index("level")["labels_true"]
+    first, last = labels.index.min(), labels.index.max()
+    training = [
+        gains["labeled_plus_validation"] - gains["salutary_plus"]
+        for _, of_varied in records.groupby("varied", sort=False)
+        for gains in gains_by_level(of_varied).values()
+    ]
+    return (
+        f"By the number of validation rows Salutary plus {plus[Varied.SIZE]}; by the % of wrong "
+        f"labels among them it {plus[Varied.NOISE]}; of the labels that it gives, "
+        f"{with_interval(labels[first], 1)} % are true with {first:,} validation rows, and "
+        f"{with_interval(labels[last], 1)} % with {last:,}.",
+        f"By the % of the most frequent class among {rows[Varied.IMBALANCE]} validation rows it "
+        f"{plus[Varied.IMBALANCE]}; by the % of the validation rows kept from one end of the first "
+        f"principal component, {rows[Varied.SHIFT]} of them drawn, it {plus[Varied.SHIFT]}; "
+        f"training on the validation rows instead is clearly better in "
+        f"{sum(map(clearly_positive, training))} of all {len(training)} settings.",
+    )
+
+
+def _clear_levels(records: pd.DataFrame, varied: Varied) -> str:
+    """At which levels Salutary plus clearly loses, and at which it clearly gains."""
+    by_level = gains_by_level(records[records["varied"] == str(varied)])
+
+    def levels(sign: int) -> str:
+        clear = [
             f"{level:,}"
             for level, gains in by_level.items()
-            if clearly_positive(gains["salutary_plus"])
+            if clearly_positive(sign * gains["salutary_plus"])
         ]
-        tried = ", ".join(f"{level:,}" for level in by_level)
-        gaining[varied] = f"{', '.join(levels) or 'none'} of {tried}"
-        rows[varied] = of_varied["rows"].iloc[-1]
-        training_is_better += [
-            clearly_positive(gains["labeled_plus_validation"] - gains["salutary_plus"])
-            for gains in by_level.values()
-        ]
-    return (
-        f"Salutary plus gains clearly at these numbers of validation rows: "
-        f"{gaining[Varied.SIZE]}; and at these % of wrong labels among them: "
-        f"{gaining[Varied.NOISE]}.",
-        f"It gains clearly at these % of the most frequent class among "
-        f"{rows[Varied.IMBALANCE]} validation rows: {gaining[Varied.IMBALANCE]}; and at these % of "
-        f"the validation rows kept from one end of the first principal component, "
-        f"{rows[Varied.SHIFT]} of them drawn: {gaining[Varied.SHIFT]}; training on the validation "
-        f"rows instead is clearly better in {sum(training_is_better)} of all "
-        f"{len(training_is_better)} settings.",
-    )
+        return ", ".join(clear) or "none"
+
+    tried = ", ".join(f"{level:,}" for level in by_level)
+    return f"clearly loses at {levels(-1)} and clearly gains at {levels(1)} of {tried}"

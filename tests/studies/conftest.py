@@ -15,7 +15,7 @@ from experiments.loop import run
 from experiments.settings import LoopSettings
 from models import LogisticRegression
 from strategies.base import InfluenceSettings
-from studies import budget
+from studies import budget, l2, share
 from studies.bench import Bench
 from tests.helpers import split_of
 
@@ -32,6 +32,8 @@ def explored(small, tmp_path_factory):
     out = tmp_path_factory.mktemp("explore")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(budget, "BUDGETS", (1, 3, 5))
+        patch.setattr(share, "SHARES", (1, 2.5))  # 1 and 3 of the 241 rows of the pool in a round
+        patch.setattr(l2, "VALUES", (1.0, 20.0))
         arguments = ["all", *small, "--jobs", "1", "--quiet", "--out", str(out)]
         assert explore.main(arguments) == 0
     return out

@@ -17,7 +17,7 @@ PIXELS = round(WIDTH * DPI)
 
 def test_all_writes_a_picture_for_light_and_dark_and_a_table_of_each_study(explored):
     assert list(STUDIES) == [
-        "truth", "budget", "validation", "retrain", "hessian", "gallery", "boundary",
+        "truth", "budget", "share", "validation", "l2", "retrain", "hessian", "gallery", "boundary",
     ]  # fmt: skip
     names = {f"{study}{end}" for study in STUDIES for end in (".png", "-dark.png", ".csv")}
     assert {path.name for path in explored.iterdir()} == names | {"index.html"}

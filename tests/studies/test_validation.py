@@ -38,6 +38,10 @@ def test_validation_of_full_size_is_the_plain_run_and_noise_hurts(explored, comp
     table = pd.read_csv(explored / "validation.csv").set_index(["varied", "level"])
     accuracy = curves.pivot(index=["method", "seed"], columns="round", values="test_accuracy")
     gains = 100 * (accuracy[2] - accuracy[0]).groupby("method").mean()
+    last = curves[curves["round"] == 2].groupby("method")["wrong_share"].mean()
     for level in (("size", 114), ("noise", 0)):
         np.testing.assert_allclose(table.loc[level, gains.index].astype(float), gains, atol=1e-5)
+        for rule in ("salutary", "salutary_plus"):
+            labels_true = table.loc[level, f"{rule}_labels_true"]
+            np.testing.assert_allclose(labels_true, 100 * (1 - last[rule]), atol=1e-5)
     assert table.loc[("noise", 50), "salutary"] < table.loc[("noise", 0), "salutary"]

@@ -1,0 +1,29 @@
+"""The study of the penalty, against the main script."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+import main_binary
+from common.kinds import Protocol
+
+
+def test_l2_is_what_the_main_script_says_with_a_number_and_with_the_rule(
+    small, explored, compared, bench_of, tmp_path
+):
+    """The description of a bench under tuned names the chosen values too."""
+    table = pd.read_csv(explored / "l2.csv").set_index("level")
+    assert table.index.tolist() == ["1", "20", "chosen"]
+    rule = "--l2 validation --methods salutary,margin,labeled_plus_validation --no-plot --quiet"
+    assert main_binary.main([*small, *rule.split(), "--out", str(tmp_path)]) == 0
+    chosen = pd.read_csv(tmp_path / "breast_cancer-strict/curves.csv")
+    for level, curves in (("1", compared[0]), ("chosen", chosen)):
+        accuracy = 100 * curves.groupby(["round", "method"])["test_accuracy"].mean()
+        for method, before in accuracy[0].items():
+            gain = accuracy[2, method] - before
+            assert table.loc[level, method] == pytest.approx(gain, abs=1e-5)
+            assert table.loc[level, "before"] == pytest.approx(before, abs=1e-5)
+    first = chosen[chosen["round"] == 0]["l2"]
+    bench = replace(bench_of("breast_cancer", seeds=(0, 1)), protocol=Protocol.TUNED)
+    assert f"l2 of these seeds {first.min():.3g} to {first.max():.3g}" in bench.describe()
