@@ -22,6 +22,7 @@ from experiments.settings import LoopSettings, decided_fit
 from models import LogisticRegression
 from numerics.linear import as_tensor
 from strategies.base import InfluenceSettings
+from studies.wording import value_range
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Bench:
         if not isinstance(self.settings().l2, PenaltyRule):
             return ""
         values = self.records(_chosen_l2)["l2"]
-        return f", l2 of these seeds {values.min():.3g} to {values.max():.3g}"
+        return f", l2 of these seeds {value_range(values)}"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from studies.bench import Bench
 from studies.drawing import GREY, RULE_COLOURS, bare_mean_line, legend_above, name_levels, panels
 from studies.gains import LINES, gain_lines, gain_of, gains_by_level
 from studies.seed_statistics import clearly_positive, mean_and_deviation, method_columns
-from studies.wording import title_of, with_interval
+from studies.wording import title_of, value_range, with_interval
 
 VALUES = tuple(sorted(GRID)[::2])
 BASELINES = tuple(method for method in LINES if method not in RULE_COLOURS)
@@ -118,8 +118,8 @@ def _sentences(records: pd.DataFrame) -> tuple[str, str]:
             f"{', '.join(above) or 'none'}"
         )
     return (
-        f"From l2 = {weakest} to the values chosen on the validation rows, {values.min():.3g} to "
-        f"{values.max():.3g}, {' and '.join(changes)}; accuracy before the picks goes from "
+        f"From l2 = {weakest} to the values chosen on the validation rows, "
+        f"{value_range(values)}, {' and '.join(changes)}; accuracy before the picks goes from "
         f"{with_interval(before[weakest])} to {with_interval(before[CHOSEN])} %, by the penalty "
         f"alone.",
         f"With the chosen values, of {', '.join(map(title_of, BASELINES))}: "

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from common.errors import UserError
 from data_utils import Split
 from experiments.loop import Features, PickRecord, run
 from studies.base import Finding, study
@@ -60,15 +61,16 @@ def share(bench: Bench) -> Finding:
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[ShareRecord]:
     settings = bench.settings()
     features = Features.of(split, settings, seed)  # the l2 of a split is chosen once
+    by_level = {
+        level: replace(settings, budget=budget) for level, budget in budgets(bench, split).items()
+    }
     reference = "labeled_plus_validation"
-    flat = gain_of(run(split, reference, settings, seed, features=features).curve)
-    for level in SHARES:
-        budget = max(1, round(len(split.pool) * level / 100 / settings.rounds))
-        of_level = replace(settings, budget=budget)
-        total = budget * settings.rounds
+    without_picks = run(split, reference, next(iter(by_level.values())), seed, features=features)
+    for level, of_level in by_level.items():
+        total = of_level.budget * of_level.rounds
         for method in LINES:
             if method == reference:
-                yield ShareRecord(level, total, method, flat)
+                yield ShareRecord(level, total, method, gain_of(without_picks.curve))
                 continue
             curve, picks = run(split, method, of_level, seed, features=features)
             record = ShareRecord(level, total, method, gain_of(curve))
@@ -81,6 +83,21 @@ def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[ShareRecord]:
                     true_label_gain=100 * (accuracy - curve[0].test_accuracy),
                 )
             yield record
+
+
+def budgets(bench: Bench, split: Split) -> dict[float, int]:
+    """The picks in a round for each of the SHARES that fill a round.
+
+    Raises UserError if fewer than two do.
+    """
+    rounded = {level: round(len(split.pool) * level / 100 / bench.rounds) for level in SHARES}
+    filled = {level: picks for level, picks in rounded.items() if picks > 0}
+    if len(filled) < 2:
+        raise UserError(
+            f"share picks up to {SHARES[-1]} % of the pool, and these {len(split.pool):,} rows are "
+            f"too few for {bench.rounds} rounds: give a larger data set or fewer --rounds"
+        )
+    return filled
 
 
 def _true_label_accuracy(
@@ -115,8 +132,8 @@ def _figure(records: pd.DataFrame) -> Figure:
 def _sentences(records: pd.DataFrame) -> tuple[str, str]:
     gains = {f"{level:g}": of_level for level, of_level in gains_by_level(records).items()}
     ends = "; ".join(_against_baselines(gains, rule) for rule in RULE_COLOURS)
-    by_method = records.set_index(["method", "level"])
-    changes = "; ".join(_change(by_method.loc[rule], title_of(rule)) for rule in RULE_COLOURS)
+    by_method = dict(iter(records.groupby("method")))
+    changes = "; ".join(_change(by_method[rule], title_of(rule)) for rule in RULE_COLOURS)
     levels = list(gains)
     return (
         f"With {', '.join(levels)} % of the pool picked, {ends}.",
@@ -148,7 +165,7 @@ def _against_baselines(gains: dict[str, pd.DataFrame], rule: str) -> str:
 
 def _change(of_rule: pd.DataFrame, title: str) -> str:
     """How the labels of a rule change from the lowest share to the highest."""
-    first, *_, last = (of_rule.loc[level] for level in of_rule.index.unique())
+    first, *_, last = (of_level for _, of_level in of_rule.groupby("level"))
     return (
         f"the labels of {title} that are not true go from {with_interval(first['not_true'], 1)} to "
         f"{with_interval(last['not_true'], 1)} %, the growth of validation accuracy beyond that of "

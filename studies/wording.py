@@ -20,6 +20,12 @@ def with_interval(values: SeedValues, digits: int = 2) -> str:
     return f"{mean:.{digits}f}" + ("" if np.isinf(half) else f" ± {half:.{digits}f}")
 
 
+def value_range(values: SeedValues) -> str:
+    """The smallest and the largest of the values; one number if they are the same."""
+    ends = dict.fromkeys(f"{value:.3g}" for value in (np.min(values), np.max(values)))
+    return " to ".join(ends)
+
+
 def verdict(differences: SeedValues) -> str:
     """What paired differences over seeds, in points, say: higher, lower, or nothing clear."""
     mean, half = round(float(np.mean(differences)), 6) + 0.0, interval(differences)

@@ -95,6 +95,7 @@ def test_a_study_takes_more_labeled_rows_if_its_own_few_leave_out_a_class(tmp_pa
             "give a smaller --budget, --rounds or --init",
         ),
         ("budget --dataset breast_cancer --rounds 200", "too few here"),
+        ("share --dataset breast_cancer --rounds 60", "too few for 60 rounds"),
         ("gallery --dataset bank", "gallery shows images, bank has none"),
         ("retrain --dataset mnist", "this one has 7,850: give principal components"),
         ("truth --seeds 5-3", "the range '5-3' runs backwards"),

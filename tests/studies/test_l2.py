@@ -7,6 +7,7 @@ import pytest
 
 import main_binary
 from common.kinds import Protocol
+from studies.wording import value_range
 
 
 def test_l2_is_what_the_main_script_says_with_a_number_and_with_the_rule(
@@ -26,4 +27,4 @@ def test_l2_is_what_the_main_script_says_with_a_number_and_with_the_rule(
             assert table.loc[level, "before"] == pytest.approx(before, abs=1e-5)
     first = chosen[chosen["round"] == 0]["l2"]
     bench = replace(bench_of("breast_cancer", seeds=(0, 1)), protocol=Protocol.TUNED)
-    assert f"l2 of these seeds {first.min():.3g} to {first.max():.3g}" in bench.describe()
+    assert f"l2 of these seeds {value_range(first)}" in bench.describe()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from studies.seed_statistics import clearly_positive
-from studies.wording import verdict, with_interval
+from studies.wording import value_range, verdict, with_interval
 
 
 def test_words_for_differences_follow_their_interval():
@@ -14,6 +14,8 @@ def test_words_for_differences_follow_their_interval():
     assert "too few seeds to tell" in verdict([5.0, 5.0])
     assert with_interval(up) == "1.00 ± 0.09"
     assert with_interval([2.0, 4.0]) == "3.00"
+    assert value_range([21.54, 8.254]) == "8.25 to 21.5"
+    assert value_range([21.54, 21.54]) == "21.5"
     assert clearly_positive(up)
     assert not clearly_positive(up[:4])
     assert not clearly_positive([1, -1, 1, -1, 0.5])
