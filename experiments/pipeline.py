@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from common.cli import seeds_words
 from common.errors import UserError
 from common.escape import terminal
 from common.kinds import PenaltyRule, Protocol, Task
@@ -62,6 +63,15 @@ def below_majority_note(result: Result) -> str:
     return f"{told}: try --protocol tuned, which chooses l2 and has an intercept"
 
 
+def chosen_l2_text(by_seed: dict[int, float]) -> str:
+    """The values of l2, each with its seeds, the most frequent value first."""
+    seeds_of: dict[float, list[int]] = {}
+    for seed, value in by_seed.items():
+        seeds_of.setdefault(value, []).append(seed)
+    most_first = sorted(seeds_of.items(), key=lambda item: -len(item[1]))
+    return "; ".join(f"{value:.3g} ({seeds_words(seeds)})" for value, seeds in most_first)
+
+
 def print_result(result: Result, say: Callable[[str], None]) -> None:
     """Print the table of a result and what it says over seeds; remarks go to ``say``."""
     parts = ", ".join(f"{part} {size:,}" for part, size in result.split.sizes().items())
@@ -84,8 +94,7 @@ def print_result(result: Result, say: Callable[[str], None]) -> None:
     say(tables.rounds_legend(metric))
     say("human labels: initial, at the start; bought, of picks; valid., if the method reads them")
     if isinstance(result.settings.loop.l2, PenaltyRule):
-        by_seed = result.initial_l2()
-        say("l2 of the methods: " + ", ".join(f"{v:.3g} (seed {s})" for s, v in by_seed.items()))
+        say(f"l2 of the methods: {chosen_l2_text(result.initial_l2())}")
     worst = result.curves["condition"].max()  # NaN if no Hessian was factored
     if worst > ILL_CONDITIONED:
         print(

@@ -116,12 +116,19 @@ def statistics_cells(
                 with_deviation(m, s, digits + 1, pm) + MARK[v]
                 for m, s, v in summary[["aulc", "aulc_sd", "verdict"]].itertuples(index=False)
             ],
-            "p": ["" if np.isnan(p) else f"{p:.3f}" for p in summary["p"]],
+            "p": [p_text(p) for p in summary["p"]],
             "against": [names.get(a, a) if a else "" for a in summary["against"]],
             "labels: initial + bought + valid.": [" + ".join(f"{c:,}" for c in n) for n in counts],
         },
         index=[names.get(m, m) for m in summary.index],
     )
+
+
+def p_text(p: float) -> str:
+    """A p-value with three digits; nothing for NaN."""
+    if np.isnan(p):
+        return ""
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
 def with_deviation(mean: float, deviation: float, digits: int, pm: str = " ± ") -> str:

@@ -7,6 +7,7 @@ import subprocess
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from common.cli import parse
@@ -16,7 +17,7 @@ from experiments.loop import run
 from experiments.options import ComparisonOptions, ExperimentOptions
 from labeling.options import LabelOptions
 from llm.options import LanguageOptions
-from strategies.registry import STRATEGIES
+from strategies.registry import STRATEGIES, titles
 from studies.bench import Bench
 from studies.options import ExplorationOptions
 from tests.helpers import ROOT, SHARED, main, split_of, strict
@@ -135,6 +136,30 @@ def test_the_readmes_labeler_runs():
     exec(code, given)
     assert len(given["given"]) <= 100
     assert set(given["given"].labels) <= set(split.y)
+
+
+# --- results/reference --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/results.md"])
+def test_the_main_table_is_that_of_the_committed_results(document):
+    """Every cell: the mean, the deviation if it is shown, and the mark."""
+    table = pd.read_csv(ROOT / "results/reference/compare-tuned/table.csv", keep_default_na=False)
+    marks = {"better": " ▲", "worse": " ▼", "": ""}
+    cells = {
+        (titles()[row.method], row.dataset): (f"{row.aulc:.2f}", f"{row.aulc_sd:.2f}", row.verdict)
+        for row in table.itertuples()
+    }
+    text = (ROOT / document).read_text()
+    shown = next(part for part in text.split("\n\n") if part.startswith("| ") and "80.55" in part)
+    header, _, *rows = [line.strip("| ").split(" | ") for line in shown.splitlines()]
+    for name, *values in rows:
+        title = re.sub(", (the paper's rule|ours)$", "", name.strip("*"))
+        for dataset, value in zip(header[-6:], values[-6:], strict=True):
+            mean, deviation, verdict = cells[title, dataset]
+            spread = f" ± {deviation}" if "±" in value else ""
+            assert value == mean + spread + marks[verdict], (name, dataset)
+    assert len(rows) in (7, len(table) / 6)
 
 
 # --- docs/extend.md ------------------------------------------------------------------------------

@@ -89,6 +89,7 @@ def test_references_get_no_star():
 
 
 def test_statistics_of_a_single_seed_show_no_deviation():
+    assert [tables.p_text(p) for p in (np.nan, 2e-6, 0.0123)] == ["", "< 0.001", "0.012"]
     shown = tables.statistics_cells(statistics.summary(curves_frame()))
     assert shown.loc["Margin", ["final", "p", "against"]].tolist() == ["70.0", "", ""]
     several = curves_frame(seeds=(0, 1, 2))
