@@ -81,7 +81,7 @@ def test_an_own_table_runs_through_either_script(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "found in your own table" in printed
     assert "own-wines (wines.tsv, 6,497 rows)" in printed
-    assert (tmp_path / "own-wines-paper/curves.csv").is_file()
+    assert (tmp_path / "own-wines-tuned/curves.csv").is_file()
     assert main("binary", arguments) == 2
     assert f"has 7 classes: run main_multi.py --dataset {path}" in capsys.readouterr().err
 
