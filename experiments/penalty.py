@@ -21,6 +21,10 @@ GRID = tuple(np.logspace(3, -2, 13).tolist())
 FOLDS = 5
 
 
+class PenaltyError(UserError):
+    """l2 cannot be chosen on these rows."""
+
+
 class Rows(NamedTuple):
     """Features X (n, D), on the model's device, and labels y (n,) of the same rows."""
 
@@ -43,7 +47,7 @@ def chosen_by(
     validation: Rows,
     seed: int,
 ) -> float:
-    """The l2 that the rule chooses; raises UserError as the function behind it does."""
+    """The l2 that the rule chooses; raises PenaltyError as the function behind it does."""
     if rule == PenaltyRule.VALIDATION:
         return chosen_on_validation(model, training, validation)
     return chosen_by_cross_validation(model, training, seed)
@@ -56,10 +60,10 @@ def chosen_on_validation(
 
     model : gives all parameters but l2; it is not changed.
 
-    Raises UserError if the validation rows have one class, or if a value cannot be fitted.
+    Raises PenaltyError if the validation rows have one class, or if a value cannot be fitted.
     """
     if len(np.unique(validation.y)) < 2:
-        raise UserError(
+        raise PenaltyError(
             f"l2 cannot be chosen on validation rows that are all of class {validation.y[0]}: "
             "give l2 as a number, or cv"
         )
@@ -79,7 +83,7 @@ def chosen_by_cross_validation(
     model : as in ``chosen_on_validation``. seed : of the folds.
     always : more rows, that every fit trains on and none is judged by.
 
-    Raises UserError as ``stratified_folds`` does, or if a value cannot be fitted.
+    Raises PenaltyError as ``stratified_folds`` does, or if a value cannot be fitted.
     """
     losses = np.zeros(len(GRID))
     for kept, held_out in stratified_folds(training.y, seed, folds):
@@ -97,7 +101,7 @@ def stratified_folds(
 
     A class of fewer rows than folds is never held out, so that every fit knows all classes.
 
-    Raises UserError if fewer than two classes have as many rows as folds.
+    Raises PenaltyError if fewer than two classes have as many rows as folds.
     """
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     fills = counts >= folds
@@ -106,7 +110,7 @@ def stratified_folds(
             f"class {few} has fewer than {folds} rows to train on" for few in classes[~fills]
         ]
         why = lacking[0] if lacking else f"all rows to train on are of class {classes[0]}"
-        raise UserError(
+        raise PenaltyError(
             f"l2 cannot be chosen by {folds}-fold cross-validation: {why}: label more rows, or "
             "give l2 as a number"
         )
@@ -123,7 +127,7 @@ def _losses(model: LogisticRegression | MLP, training: Rows, held_out: Rows) -> 
         try:
             fitted.set_params(l2=l2).fit_tensors(*training)
         except np.linalg.LinAlgError as error:
-            raise UserError(
+            raise PenaltyError(
                 f"l2 = {l2:.3g} of the grid cannot be fitted: {error}; or give l2 as a number"
             ) from error
         losses.append(influence.loss(fitted.head_, fitted.embed_tensor(held_out.X), held_out.y))

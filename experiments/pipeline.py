@@ -69,7 +69,9 @@ def chosen_l2_text(by_seed: dict[int, float]) -> str:
     for seed, value in by_seed.items():
         seeds_of.setdefault(value, []).append(seed)
     most_first = sorted(seeds_of.items(), key=lambda item: -len(item[1]))
-    return "; ".join(f"{value:.3g} ({seeds_words(seeds)})" for value, seeds in most_first)
+    return "; ".join(
+        f"{float(f'{value:.3g}'):g} ({seeds_words(seeds)})" for value, seeds in most_first
+    )
 
 
 def print_result(result: Result, say: Callable[[str], None]) -> None:

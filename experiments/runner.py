@@ -31,6 +31,7 @@ from experiments.loop import (
     check_pool,
     run,
 )
+from experiments.penalty import PenaltyError
 from experiments.results import Result, curves_frame, picks_frame
 from experiments.settings import LoopSettings, Settings
 
@@ -201,7 +202,7 @@ def run_seed(
                     records = run(
                         split, method, plan.settings, seed, lambda: on_rounds(1), features()
                     )
-                except np.linalg.LinAlgError as error:
+                except (np.linalg.LinAlgError, PenaltyError) as error:
                     raise UserError(f"{method}, seed {seed}: {error}") from error
                 text = as_text(records)
                 keep(plan.store, seed, method, text)

@@ -94,7 +94,7 @@ def test_a_table_of_ones_own_is_tuned_unless_an_option_says_otherwise(tmp_path, 
     curves = pd.read_csv(tmp_path / "own-clients-tuned/curves.csv")
     (l2,) = curves["l2"].unique()
     assert f"l2 of the methods: {l2:.3g} (seed 0)" in printed
-    assert chosen_l2_text({0: 21.5, 1: 0.01, 2: 0.01}) == "0.01 (seeds 1,2); 21.5 (seed 0)"
+    assert chosen_l2_text({0: 1e3, 1: 0.01, 2: 0.01}) == "0.01 (seeds 1,2); 1000 (seed 0)"
     told = json.loads((tmp_path / "own-clients-tuned/run.json").read_text())
     assert told["options"]["l2"] == "validation"
     assert told["l2"]["initial"] == {"0": l2}
