@@ -141,13 +141,18 @@ def positive(text: str) -> float:
     return _number(text)
 
 
-def penalty(text: str) -> float | PenaltyRule:
-    """A number above 0, or the name of a rule that chooses one."""
-    if text in tuple(PenaltyRule):
-        return PenaltyRule(text)
-    if not 0 < _number(text) < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither validation, cv nor a number above 0")
-    return _number(text)
+def penalty(*rules: PenaltyRule) -> Callable[[str], float | PenaltyRule]:
+    """A converter to numbers above 0, or to one of the rules that choose such a number."""
+
+    def convert(text: str) -> float | PenaltyRule:
+        if text in rules:
+            return PenaltyRule(text)
+        if not 0 < _number(text) < float("inf"):
+            names = ", ".join(rules)
+            raise argparse.ArgumentTypeError(f"{text!r} is neither {names} nor a number above 0")
+        return _number(text)
+
+    return convert
 
 
 def not_negative(text: str) -> float:

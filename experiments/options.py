@@ -86,7 +86,7 @@ class ExperimentOptions:
         "penalty beside the sum of losses: a number; validation, the best of 13 values on the "
         "validation rows; cv, the best by 5-fold cross-validation on the labeled rows "
         "(default: the protocol's)",
-        type=penalty,
+        type=penalty(*PenaltyRule),
         metavar="X|validation|cv",
     )
     retune: bool = option(

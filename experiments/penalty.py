@@ -21,6 +21,11 @@ GRID = tuple(np.logspace(3, -2, 13).tolist())
 FOLDS = 5
 
 
+def l2_text(l2: float, digits: int = 3) -> str:
+    """So many digits of l2, but never as 1e+03."""
+    return f"{float(f'{l2:.{digits}g}'):g}"
+
+
 class PenaltyError(UserError):
     """l2 cannot be chosen on these rows."""
 
@@ -130,7 +135,7 @@ def _losses(model: LogisticRegression | MLP, training: Rows, held_out: Rows) -> 
             fitted.set_params(l2=l2).fit_tensors(*training)
         except np.linalg.LinAlgError as error:
             raise PenaltyError(
-                f"l2 = {l2:.3g} of the grid cannot be fitted: {error}; or give l2 as a number"
+                f"l2 = {l2_text(l2)} of the grid cannot be fitted: {error}; or give l2 as a number"
             ) from error
         losses.append(influence.loss(fitted.head_, fitted.embed_tensor(held_out.X), held_out.y))
     return np.array(losses)

@@ -14,6 +14,7 @@ from data_prep.image_encoder import encode
 from data_utils import Table, load
 from experiments import statistics, tables
 from experiments.options import ExperimentOptions
+from experiments.penalty import l2_text
 from experiments.results import Result
 from experiments.settings import check_task, find_device
 from strategies.registry import REFERENCES
@@ -69,9 +70,7 @@ def chosen_l2_text(by_seed: dict[int, float]) -> str:
     for seed, value in by_seed.items():
         seeds_of.setdefault(value, []).append(seed)
     most_first = sorted(seeds_of.items(), key=lambda item: -len(item[1]))
-    return "; ".join(
-        f"{float(f'{value:.3g}'):g} ({seeds_words(seeds)})" for value, seeds in most_first
-    )
+    return "; ".join(f"{l2_text(value)} ({seeds_words(seeds)})" for value, seeds in most_first)
 
 
 def print_result(result: Result, say: Callable[[str], None]) -> None:

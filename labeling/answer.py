@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from prettytable import PrettyTable
 
+from experiments.penalty import l2_text
 from labeling.evidence import FOLDS, Arm, Change, Evidence, Measure
 from labeling.verdict import Advice, Verdict, clearly_less_found
 
@@ -116,7 +117,7 @@ def arms_table(evidence: Evidence) -> str:
                 cell += f", {change_text(evidence.change(measure, arm), points)}"
             cells.append(cell)
         out.add_row(cells)
-    out.add_row(["l2, median", *(f"{np.median(evidence.penalties(a)):.3g}" for a in evidence.arms)])
+    out.add_row(["l2, median", *(l2_text(np.median(evidence.penalties(a))) for a in evidence.arms)])
     return out.get_string()
 
 

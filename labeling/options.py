@@ -1,22 +1,11 @@
 """The options of label.py. Standard library only."""
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from common.cli import not_negative, option, positive, whole_number
+from common.cli import not_negative, option, penalty, whole_number
 from common.kinds import PenaltyRule
-
-
-def cv_or_number(text: str) -> float | PenaltyRule:
-    """cv, or a number above 0."""
-    if text == PenaltyRule.CV:
-        return PenaltyRule.CV
-    try:
-        return positive(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither cv nor a number above 0") from error
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,7 @@ class LabelOptions:
         PenaltyRule.CV,
         "penalty beside the sum of losses: a number, or cv, chosen by cross-validation on the rows "
         "that a model trains on (default: cv)",
-        type=cv_or_number,
+        type=penalty(PenaltyRule.CV),
         metavar="{cv,X}",
     )
     encoding: str | None = option(

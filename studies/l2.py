@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from common.kinds import PenaltyRule
 from data_utils import Split
 from experiments.loop import Features, run
-from experiments.penalty import GRID
+from experiments.penalty import GRID, l2_text
 from studies.base import Finding, study
 from studies.bench import Bench
 from studies.drawing import GREY, RULE_COLOURS, bare_mean_line, legend_above, name_levels, panels
@@ -55,7 +55,7 @@ def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[PenaltyRecord]:
     for value in (*VALUES, PenaltyRule.VALIDATION):
         settings = replace(bench.settings(), l2=value)
         features = Features.of(split, settings, seed)
-        level = CHOSEN if isinstance(value, PenaltyRule) else f"{float(f'{value:.2g}'):g}"
+        level = CHOSEN if isinstance(value, PenaltyRule) else l2_text(value, 2)
         for method in LINES:
             curve = run(split, method, settings, seed, features=features).curve
             yield PenaltyRecord(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from prettytable import PrettyTable
 
+from experiments.penalty import l2_text
 from strategies.registry import titles
 from studies.seed_statistics import SeedValues, interval
 
@@ -22,7 +23,7 @@ def with_interval(values: SeedValues, digits: int = 2) -> str:
 
 def value_range(values: SeedValues) -> str:
     """The smallest and the largest of the values; one number if they are the same."""
-    ends = dict.fromkeys(f"{value:.3g}" for value in (np.min(values), np.max(values)))
+    ends = dict.fromkeys(l2_text(value) for value in (np.min(values), np.max(values)))
     return " to ".join(ends)
 
 

@@ -11,8 +11,6 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from common.cli import parse, seed_list
-from experiments.options import ExperimentOptions
 from strategies.registry import PAPER, REFERENCES, STRATEGIES
 from tests.helpers import ROOT, error_of, main, shell
 
@@ -336,21 +334,6 @@ def test_a_terminal_without_unicode_still_gets_the_table(tmp_path):
     done = shell(*arguments, str(tmp_path), PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
     assert "| Random" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("text", "seeds"), [("3", (3,)), ("0-4", (0, 1, 2, 3, 4)), ("7,0-2,2", (0, 1, 2, 7))]
-)
-def test_seed_lists(text, seeds):
-    assert seed_list(text) == seeds
-
-
-@pytest.mark.parametrize("given", ["isal,random", "isal random", "isal, random,isal"])
-def test_methods_are_separated_by_commas_or_spaces(given):
-    options, _ = parse(
-        "main_binary.py", ["--methods", *given.split(), "--rounds", "1"], ExperimentOptions()
-    )
-    assert options.methods == ("isal", "random")
 
 
 def picks_of(tmp_path, *arguments):

@@ -16,6 +16,7 @@ def test_words_for_differences_follow_their_interval():
     assert with_interval([2.0, 4.0]) == "3.00"
     assert value_range([21.54, 8.254]) == "8.25 to 21.5"
     assert value_range([21.54, 21.54]) == "21.5"
+    assert value_range([0.01, 1000.0]) == "0.01 to 1000"
     assert clearly_positive(up)
     assert not clearly_positive(up[:4])
     assert not clearly_positive([1, -1, 1, -1, 0.5])
