@@ -51,11 +51,10 @@ def run(options: ExperimentOptions, given: dict[str, Any]) -> None:
 
     # For every seed and method (experiments/loop.py): in each round the method picks rows of the
     # pool, these get labels, the classifier is fitted again and measured on the test set.
-    result = run_experiment(table, split_of, settled)
+    result = run_experiment(table, split_of, settled, say)
 
     results.save(result)
     pipeline.print_result(result, say)
-    results.remove_store(result)
     say(f"{result.seconds:.2f} s of compute; curves.csv, picks.csv, run.json in {result.folder}")
 
 

@@ -18,7 +18,7 @@ from common.errors import UserError
 from common.kinds import Protocol
 from data_utils import Table, load, make_split
 from experiments.options import ExperimentOptions
-from experiments.runner import Plan, run_seed
+from experiments.runner import Plan, run_methods
 from experiments.settings import settle
 
 METHODS = ("salutary", "salutary_expected", "salutary_greedy", "salutary_plus")
@@ -51,8 +51,8 @@ def seconds_per_round(table: Table, protocol: Protocol) -> tuple[int, np.ndarray
     plan = Plan(split_of, replace(settings, legacy_generator=False), METHODS)
     times = []
     for _ in range(REPEATS):
-        runs = run_seed(plan, 0, METHODS)
-        seconds = [sum(record.seconds for record in run.curve[1:]) for run in runs]
+        curve = run_methods(plan, [0]).curve
+        seconds = [sum(r.seconds for r in curve if r.method == m and r.round) for m in METHODS]
         times.append([s / settings.rounds for s in seconds])
     return len(split_of(0).pool), np.median(times, axis=0)
 

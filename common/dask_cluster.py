@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from platform import python_version
 from typing import Any
+from uuid import uuid4
 
 from common.errors import UserError
 from common.program import PROGRAM_HASH, library_versions
@@ -22,9 +24,16 @@ PATIENCE = 5  # seconds to wait for an answer, and between two looks whether any
 AHEAD = 3  # tasks at most in the cluster's hands for each worker: arrays in them take memory
 
 
-def run_on_cluster(function: Callable, shared: Any, tasks: Iterable, address: str) -> Iterator:
+def run_on_cluster(
+    function: Callable,
+    shared: Any,
+    tasks: Iterable,
+    address: str,
+    on_step: Callable[[int], object] | None = None,
+) -> Iterator:
     """``function(shared, task)`` for every task, in order, by the workers of a scheduler.
 
+    on_step : as of ``spread`` in parallel.py.
     Raises UserError if the cluster cannot be used or is lost.
     """
     from distributed import KilledWorker
@@ -32,6 +41,10 @@ def run_on_cluster(function: Callable, shared: Any, tasks: Iterable, address: st
     with _connected(address) as client:
         try:
             tasks = iter(tasks)
+            if on_step is not None:
+                topic = f"steps-{uuid4()}"
+                client.subscribe_topic(topic, lambda event: on_step(event[1]))
+                function, tasks = partial(_with_steps, function, topic), enumerate(tasks)
             running: deque[tuple[Any, Any]] = deque()  # (task, future), in order
             held = _share(client, shared)
             while True:
@@ -60,6 +73,14 @@ def run_on_cluster(function: Callable, shared: Any, tasks: Iterable, address: st
                 f"--dask {address}: the scheduler or its workers were lost: start them again and "
                 "repeat the call, runs that were finished are kept"
             ) from error
+
+
+def _with_steps(function: Callable, topic: str, shared, numbered: tuple[int, Any]):
+    """On a worker: tell the caller each step of the task."""
+    from distributed import get_worker
+
+    number, task = numbered
+    return function(shared, task, partial(get_worker().log_event, topic, number))
 
 
 def _share(client, shared):

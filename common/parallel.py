@@ -3,9 +3,14 @@
 Results come in the order of the tasks, and a task gives the same bytes wherever it runs.
 """
 
+import os
+import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +21,9 @@ from common.dask_cluster import run_on_cluster
 
 # From this many numbers in the features on, torch's products are worth several threads.
 MANY_ENTRIES = 20_000_000
+LOOK_EVERY = 0.2  # seconds between two looks at the steps that other processes report
+
+OnStep = Callable[[int], object]  # told the number of a task, once for each of its steps
 
 
 @dataclass(frozen=True)
@@ -35,24 +43,70 @@ class Workers:
 
 
 def spread(
-    function: Callable[[Any, Any], Any],
+    function: Callable[..., Any],
     shared: Any,
     tasks: Iterable[Any],
     workers: Workers = Workers(),  # noqa: B008, it is frozen
+    on_step: OnStep | None = None,
 ) -> Iterator[Any]:
     """``function(shared, task)`` for every task, in order, each as soon as it is done.
 
     With several processes or a cluster, function, shared, tasks and results must be picklable.
+
+    on_step : if it is given, the function is called as ``function(shared, task, step)``, and for
+        each call of ``step()`` in it, on_step gets the number of the task, from 0, soon after. With
+        several processes or a cluster it is called in another thread; on a cluster, a task whose
+        worker dies reports its steps again.
+
     Raises whatever the function does, and UserError if the cluster cannot be used or is lost.
     """
     if workers.dask:
-        yield from run_on_cluster(function, shared, tasks, workers.dask)
+        yield from run_on_cluster(function, shared, tasks, workers.dask, on_step)
     elif workers.jobs > 1:
-        calls = (delayed(function)(shared, task) for task in tasks)
-        yield from Parallel(n_jobs=workers.jobs, return_as="generator")(calls)
+        run = Parallel(n_jobs=workers.jobs, return_as="generator")
+        if on_step is None:
+            yield from run(delayed(function)(shared, task) for task in tasks)
+        else:
+            with _steps_of_processes(on_step) as path:
+                yield from run(
+                    delayed(function)(shared, task, partial(_write_step, path, number))
+                    for number, task in enumerate(tasks)
+                )
     else:
-        for task in tasks:
-            yield function(shared, task)
+        for number, task in enumerate(tasks):
+            steps = () if on_step is None else (partial(on_step, number),)
+            yield function(shared, task, *steps)
+
+
+def _write_step(path: Path, number: int) -> None:
+    """In another process: append the number of the task. So short a line is written at once."""
+    with path.open("a") as file:
+        file.write(f"{number}\n")
+
+
+@contextmanager
+def _steps_of_processes(on_step: OnStep) -> Iterator[Path]:
+    """A file to which processes write their steps; a thread tells them to on_step."""
+    handle, name = tempfile.mkstemp(prefix="steps-")
+    os.close(handle)
+    path, done = Path(name), threading.Event()
+
+    def tell() -> None:
+        with path.open() as file:
+            last = False
+            while not last:
+                last = done.wait(LOOK_EVERY)
+                for line in file:
+                    on_step(int(line))
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield path
+    finally:
+        done.set()
+        thread.join()
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

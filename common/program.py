@@ -1,7 +1,8 @@
 """What a result depends on beside its data and options: this program's text, and its libraries."""
 
+import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,3 +38,39 @@ def program_hash(root: Path = ROOT) -> str:
 
 # The program as this process has loaded it, not as its files may stand on the disk later.
 PROGRAM_HASH = program_hash()
+
+
+def code_files(start: Path, without: Collection[Path] = (), root: Path = ROOT) -> set[Path]:
+    """The file ``start`` and all files of this program that it imports, directly or through others.
+
+    without : files that are left out, with what only they import.
+    """
+    found: set[Path] = set()
+    waiting = [start.resolve()]
+    while waiting:
+        path = waiting.pop()
+        if path not in found and path not in without:
+            found.add(path)
+            waiting += _imported_files(path, root)
+    return found
+
+
+def _imported_files(path: Path, root: Path) -> Iterator[Path]:
+    """The files that its imports name: of the program and, for a file outside, beside it."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            for folder in [root] if path.is_relative_to(root) else [root, path.parent]:
+                file = folder.joinpath(*name.split(".")).with_suffix(".py")
+                if file.is_file():
+                    yield file.resolve()
+
+
+def code_hash(files: Iterable[Path]) -> str:
+    """A sha256 of the contents of these files, in whatever folder they lie."""
+    contents = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    return hashlib.sha256(" ".join(contents).encode()).hexdigest()

@@ -3,12 +3,11 @@
 What a data set computed is kept in its own folder, so that a comparison that was killed goes on.
 """
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from common.cli import narrator
 from common.errors import UserError, check_known
@@ -21,8 +20,8 @@ from data_utils import make_split
 from experiments import report, statistics, tables
 from experiments.options import ComparisonOptions, ExperimentOptions, flattened
 from experiments.pipeline import below_majority_note, open_table
-from experiments.results import Result, remove_store, save
-from experiments.runner import OnRounds, run_experiment
+from experiments.results import Result, save
+from experiments.runner import run_experiment
 from experiments.settings import check_options, settle
 from strategies.registry import REFERENCES, chosen_methods
 
@@ -41,13 +40,10 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
     methods = chosen_methods(options.methods)
     if set(methods) <= set(REFERENCES):
         raise UserError("--methods names references alone: name a method to compare with them")
-    rounds = len(plans) * len(methods) * len(options.seeds) * (options.rounds + 1)
     results = []
-    with tqdm(total=rounds, unit="round", disable=options.quiet, leave=False) as bar:
-        for token, asked in plans.items():
-            bar.set_description(token)
-            results.append(run_dataset(asked, bar.update))
-            save(results[-1])
+    for number, (token, asked) in enumerate(plans.items(), 1):
+        results.append(run_dataset(asked, given, say, f"{token} ({number} of {len(plans)})"))
+        save(results[-1])
     comparison = report.Comparison(
         results,
         [statistics.summary(r.curves, list(REFERENCES), r.metric) for r in results],
@@ -62,7 +58,6 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
         },
     )
     for result, summary in comparison.pairs:
-        remove_store(result)
         print(terminal(result.heading))
         print(tables.statistics_table(summary, result.metric))
         if result.below_majority:
@@ -73,15 +68,17 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
     say(f"report.md, table.csv, table.tex and penalties.png in {options.out}")
 
 
-def run_dataset(options: ExperimentOptions, on_rounds: OnRounds) -> Result:
-    """The experiment of one data set."""
+def run_dataset(
+    options: ExperimentOptions, given: dict[str, Any], say: Callable[[str], None], label: str
+) -> Result:
+    """The experiment of one data set; ``label`` is that of its progress bar."""
     task = DATASETS[options.dataset].task
     options = check_options(options, task)
     table = open_table(options, task, narrator(quiet=True))
-    settings = settle(options, {}, table.dataset)
+    settings = settle(options, given, table.dataset)
     components = settings.features.components
     split_of = partial(make_split, table, settings.protocol, settings.init, pca=components)
-    return run_experiment(table, split_of, settings, on_rounds)
+    return run_experiment(table, split_of, settings, say, label)
 
 
 def experiment_options(token: str, options: ComparisonOptions) -> ExperimentOptions:
@@ -96,7 +93,7 @@ def experiment_options(token: str, options: ComparisonOptions) -> ExperimentOpti
     name, features = split_token(token, "--datasets")
     known = {item.name for item in fields(ExperimentOptions)}
     shared = {key: value for key, value in vars(options).items() if key in known}
-    return ExperimentOptions(**shared | {"dataset": name, "features": features, "quiet": True})
+    return ExperimentOptions(**shared | {"dataset": name, "features": features})
 
 
 def available(data_dir: Path | None) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from data_utils import Table, load
 from experiments import statistics, tables
 from experiments.options import ExperimentOptions
 from experiments.penalty import l2_text
-from experiments.results import Result
+from experiments.results import Result, earlier_note
 from experiments.settings import check_task, find_device
 from strategies.registry import REFERENCES
 
@@ -93,6 +93,8 @@ def print_result(result: Result, say: Callable[[str], None]) -> None:
             print(unable)
         say(tables.statistics_legend(metric))
     say(tables.rounds_legend(metric))
+    if note := earlier_note(result):
+        say(note)
     say("human labels: initial, at the start; bought, of picks; valid., if the method reads them")
     if isinstance(result.settings.loop.l2, PenaltyRule):
         say(f"l2 of the methods: {chosen_l2_text(result.initial_l2())}")

@@ -1,24 +1,29 @@
 """What an experiment leaves: its records as data frames, and its files."""
 
-import shutil
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from platform import python_version
 from typing import Any
 
 import pandas as pd
 
+from common.errors import UserError
 from common.files import csv_bytes, json_bytes, write_files
 from common.program import library_versions
+from common.provenance import provenance
 from data_utils import Split, Table
-from experiments.loop import PickRecord, RoundRecord
+from experiments.loop import PickRecord, RoundRecord, RunRecords
 from experiments.metrics import METRICS, Metric
 from experiments.plots import curves_picture
 from experiments.settings import Settings
+from experiments.store import Store, UnusableRun
 from strategies.registry import REFERENCES
 
+CURVES, PICKS, RUN = "curves.csv", "picks.csv", "run.json"
 CURVE_COLUMNS = ["dataset", "protocol", *(item.name for item in fields(RoundRecord))]
 PICK_COLUMNS = [item.name for item in fields(PickRecord)]
 
@@ -28,7 +33,8 @@ class Result:
     """What one experiment computed.
 
     split : of the first seed. curves, picks : a row per record, as in curves.csv and picks.csv.
-    seconds : of compute. folder : for its files. store : of its finished runs, see runner.py.
+    seconds : of compute. folder : for its files. store : of its finished runs, and of runs of other
+    methods and seeds that earlier commands made.
     """
 
     settings: Settings
@@ -38,7 +44,7 @@ class Result:
     picks: pd.DataFrame
     seconds: float
     folder: Path
-    store: Path
+    store: Store
 
     @property
     def metric(self) -> Metric:
@@ -69,6 +75,23 @@ class Result:
         means = last.groupby("method")["test_accuracy"].mean()
         return bool((means.drop(list(REFERENCES), errors="ignore") < self.majority_accuracy).all())
 
+    @cached_property
+    def earlier(self) -> tuple[list[RunRecords], list[str]]:
+        """Runs in the store that this command did not ask for: the records, and what is unusable.
+
+        A run is unusable if its file is damaged or its method's code has changed, and as long as
+        its method is unknown, without its plugin.
+        """
+        asked = {(seed, name) for seed in self.settings.seeds for name in self.settings.methods}
+        found, unusable = [], []
+        for run in self.store.runs():
+            if run not in asked:
+                try:
+                    found.append(self.store.recall(*run))
+                except UnusableRun as reason:
+                    unusable.append(str(reason))
+        return [records for records in found if records], unusable
+
     def initial_l2(self) -> dict[int, float]:
         """The penalty of round 0, the same for all methods, by seed."""
         first = self.curves[self.curves["round"] == 0]
@@ -83,7 +106,8 @@ class Result:
 
 def curves_frame(records: Sequence[RoundRecord], dataset: str, protocol: str) -> pd.DataFrame:
     """A row per method, seed and round."""
-    frame = pd.DataFrame([asdict(record) for record in records])
+    names = [item.name for item in fields(RoundRecord)]
+    frame = pd.DataFrame([asdict(record) for record in records], columns=names)
     return frame.assign(dataset=dataset, protocol=str(protocol))[CURVE_COLUMNS]
 
 
@@ -99,35 +123,71 @@ def save(
 ) -> None:
     """Write the files of a result and ``files``, all or none; ``facts`` go into run.json.
 
-    Raises UserError if the folder does not take them.
+    The tables hold the runs that earlier commands made with the same settings, too, after those
+    that were asked for. Raises UserError if the folder does not take them.
     """
     picture = None
     if result.settings.plot:
         title = f"{result.source}\n{result.settings.describe()}"
         picture = curves_picture(result.curves, title, result.metric)
+    name, protocol = result.table.dataset.name, result.settings.protocol
+    earlier, _ = result.earlier
+    more_curves = curves_frame([r for of in earlier for r in of.curve], name, protocol)
+    more_picks = picks_frame([pick for of in earlier for pick in of.picks])
     manifest = run_record(result) | {"compute_seconds": result.seconds} | dict(facts or {})
     write_files(
         result.folder,
         {
-            "curves.csv": csv_bytes(result.curves),
-            "picks.csv": csv_bytes(result.picks),
-            "run.json": json_bytes(manifest),
+            CURVES: csv_bytes(_joined(result.curves, more_curves)),
+            PICKS: csv_bytes(_joined(result.picks, more_picks)),
+            RUN: json_bytes(manifest),
             "curves.png": picture,
             **(files or {}),
         },
     )
 
 
-def remove_store(result: Result) -> None:
-    """Remove the finished runs that were kept: the results are written."""
-    shutil.rmtree(result.store, ignore_errors=True)
+def _joined(frame: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([frame, more], ignore_index=True) if len(more) else frame
+
+
+def earlier_note(result: Result) -> str:
+    """What to tell of the runs in the store that this command did not ask for, or ""."""
+    found, unusable = result.earlier
+    told = []
+    if found:
+        told.append(f"{CURVES} and {PICKS} also hold {len(found):,} runs of earlier commands")
+    if unusable:
+        more = f" (and {len(unusable) - 1:,} more)" * (len(unusable) > 1)
+        told.append(f"a kept run is left out of them: {unusable[0]}{more}")
+    return "; ".join(told)
+
+
+def other_contents(folder: Path, store: Store) -> bool:
+    """Whether the folder has tables that were made from another store."""
+    if not (folder / CURVES).is_file():
+        return False
+    try:
+        return json.loads((folder / RUN).read_text())["key"] != store.folder.name
+    except (OSError, ValueError, LookupError, TypeError):
+        return True
+
+
+def first_record(settings: Settings, store: Store) -> dict[str, Any]:
+    """What run.json says while the runs are made."""
+    return {
+        **provenance(),
+        "key": store.folder.name,
+        "finished": False,
+        "options": settings.record(),
+    }
 
 
 def run_record(result: Result) -> dict[str, Any]:
     """What run.json says: enough to do the same again."""
     table, split = result.table, result.split
-    return {
-        "options": result.settings.record(),
+    return first_record(result.settings, result.store) | {
+        "finished": True,
         "overrides": result.settings.overrides,
         "data": {
             "place": table.place,
@@ -143,3 +203,49 @@ def run_record(result: Result) -> dict[str, Any]:
         "versions": {"python": python_version()} | library_versions(),
         "method_seconds": result.curves.groupby("method", sort=False)["seconds"].sum().to_dict(),
     }
+
+
+# --- results read back ----------------------------------------------------------------------------
+
+
+def load_results(folder: str | Path) -> pd.DataFrame:
+    """All runs under a folder in one data frame: a row per run folder, method, seed and round.
+
+    Every folder below that has a run.json beside a curves.csv (or curves.csv.gz) is read. The first
+    columns are ``folder``, relative to the one given, and ``variant``, what overrides
+    the protocol ("" for nothing, "l2=1,model=mlp"). The others are those of curves.csv.
+
+    Raises UserError if the folder does not exist or has no results, or if a file is damaged.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder: name one with results, such as results")
+    frames = [
+        _read_run(path.parent, path.parent.relative_to(root).as_posix())
+        for path in sorted(root.rglob(RUN))
+        if find_curves(path.parent)
+    ]
+    if not frames:
+        raise UserError(f"{root} has no results: no folder in it has {RUN} and {CURVES}")
+    return pd.concat(frames, ignore_index=True)
+
+
+def find_curves(folder: Path) -> Path | None:
+    """The curves.csv of a run's folder, plain or with .gz."""
+    paths = (folder / CURVES, folder / f"{CURVES}.gz")
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _read_run(folder: Path, name: str) -> pd.DataFrame:
+    try:
+        record = json.loads((folder / RUN).read_text())
+        frame = pd.read_csv(find_curves(folder))
+        variant = record["options"].get("variant", "")
+        missing = set(CURVE_COLUMNS) - set(frame)
+    except (OSError, EOFError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"the results in {folder} are damaged: make them anew") from error
+    if missing:
+        raise UserError(f"{folder / CURVES} lacks the column {min(missing)!r}: make it anew")
+    frame.insert(0, "folder", name)
+    frame.insert(1, "variant", variant)
+    return frame

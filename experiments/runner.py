@@ -1,39 +1,29 @@
 """Every method on every seed: in this process, in several, or on a cluster; finished runs are kept.
 
-A finished run is kept in a folder, the store, until the results of all runs are written. So a call
-that was killed goes on where it stopped.
+So a call that was killed goes on where it stopped, and a method or a seed can be added later.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from functools import cache, lru_cache, partial
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from socket import gethostname
+from threading import Lock
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from common.errors import UserError
-from common.files import prepare_folder, write_files
+from common.files import prepare_folder
 from common.parallel import Workers, few_threads, spread
-from common.program import PROGRAM_HASH
 from data_utils import Split, Table
-from experiments.loop import (
-    Features,
-    PickRecord,
-    RoundRecord,
-    RunRecords,
-    check_pool,
-    run,
-)
+from experiments.loop import Features, RunRecords, check_pool, run
 from experiments.penalty import PenaltyError
-from experiments.results import Result, curves_frame, picks_frame
+from experiments.progress import Bar, growing
+from experiments.results import Result, curves_frame, other_contents, picks_frame
 from experiments.settings import LoopSettings, Settings
+from experiments.store import Store, UnusableRun, as_plain, from_plain
 
 SplitOf = Callable[[int], Split]  # the split of a seed
 OnRounds = Callable[[int], object]  # told how many rounds were done
@@ -43,28 +33,30 @@ def run_experiment(
     table: Table,
     split_of: SplitOf,
     settings: Settings,
-    on_rounds: OnRounds | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    label: str = "",
 ) -> Result:
-    """Every method on every seed's split of a table.
+    """Every method on every seed's split of a table; runs that the store has are not made again.
 
-    on_rounds : told of all rounds as they are done, in place of a progress bar.
+    say : prints a remark. label : of the progress bar.
     Raises UserError if the folder of results cannot be written to, or as ``run_methods`` does.
     """
-    folder = settings.out / f"{table.dataset.name}-{settings.protocol}"
+    folder = settings.out / settings.folder_name(table.dataset.name)
     prepare_folder(folder)
     split = split_of(settings.seeds[0])  # the splits of all seeds have the same sizes
     check_pool(split, settings.loop)
-    store = folder / f"unfinished-{store_key(settings, table)}"
-    prepare_folder(store)
-    rounds = len(settings.methods) * len(settings.seeds) * (settings.loop.rounds + 1)
-    no_bar = settings.quiet or on_rounds is not None
+    store = Store.of(folder, settings, table)
+    if other_contents(folder, store):
+        say(
+            f"note: the tables in {folder} were made with other settings, data or code, and are "
+            "replaced; their runs stay in its folder runs"
+        )
+    plan = Plan(split_of, settings.loop, settings.methods, store)
+    kept = kept_runs(plan, settings.seeds, say)
     start = perf_counter()
-    with (
-        _removed_if_empty(store),
-        tqdm(total=rounds, unit="round", disable=no_bar, leave=False) as bar,
-    ):
-        plan = Plan(split_of, settings.loop, settings.methods, store)
-        records = run_methods(plan, settings.seeds, settings.workers, on_rounds or bar.update)
+    bar = Bar(len(kept), len(settings.methods) * len(settings.seeds), settings, label)
+    with bar, growing(folder, store, table.dataset.name, settings):
+        records = run_methods(plan, settings.seeds, settings.workers, bar.add, kept)
     return Result(
         settings=settings,
         table=table,
@@ -77,43 +69,57 @@ def run_experiment(
     )
 
 
-def store_key(settings: Settings, table: Table) -> str:
-    """A name for all that a finished run depends on: settings, data and this program's own text."""
-    depends = [
-        settings.protocol,
-        str(settings.features),
-        settings.init,
-        settings.target,
-        asdict(settings.loop),
-        [file.record() for file in table.files],
-        # Options of main_llm.py choose texts and columns of the same files.
-        hashlib.sha256(np.ascontiguousarray(table.data.X).data).hexdigest(),
-        hashlib.sha256(repr(table.data.y.tolist()).encode()).hexdigest(),
-        PROGRAM_HASH,
-    ]
-    return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
+class Task(NamedTuple):
+    """What one process does at a time: methods on the split of one seed."""
 
-
-@contextmanager
-def _removed_if_empty(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # it holds something
-            folder.rmdir()
+    seed: int
+    methods: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is run on each seed.
 
-    store : a folder on this machine that keeps finished runs, or None.
+    store : of this machine, for finished runs; or None.
     """
 
     split_of: SplitOf
     settings: LoopSettings
     methods: Sequence[str]
-    store: Path | None = None
+    store: Store | None = None
+
+    def tasks(self, seeds: Sequence[int], done: "Runs", one_by_one: bool) -> list[Task]:
+        """The tasks that make the runs that are not ``done``.
+
+        one_by_one : whether each task has one method, not all of a seed.
+        """
+        tasks = []
+        for seed in seeds:
+            missing = tuple(method for method in self.methods if (seed, method) not in done)
+            parts = [(method,) for method in missing] if one_by_one else [missing]
+            tasks += [Task(seed, part) for part in parts if part]
+        return tasks
+
+
+# The finished runs that are there already, by seed and method.
+Runs = dict[tuple[int, str], RunRecords]
+
+
+def kept_runs(
+    plan: Plan, seeds: Sequence[int], say: Callable[[str], None] = lambda text: None
+) -> Runs:
+    """The runs of the plan that its store has; ``say`` is told of each that cannot be used."""
+    kept: Runs = {}
+    if plan.store:
+        for pair in ((seed, method) for seed in seeds for method in plan.methods):
+            try:
+                records = plan.store.recall(*pair)
+            except UnusableRun as reason:
+                say(f"note: {reason} and is made anew")
+            else:
+                if records:
+                    kept[pair] = records
+    return kept
 
 
 def run_methods(
@@ -121,24 +127,30 @@ def run_methods(
     seeds: Sequence[int],
     workers: Workers = Workers(),  # noqa: B008, it is frozen
     on_rounds: OnRounds = lambda rounds: None,
+    kept: Runs | None = None,
 ) -> RunRecords:
     """All records of every method on every seed; all methods of a seed share its split.
 
     Several processes get a seed at a time, a cluster's workers a method and a seed. The records are
     the same in every case.
+
+    on_rounds : told the rounds that are done here, in this thread or in another.
+    kept : ``kept_runs``, if they are read already. They are not run again.
+
     Raises UserError if a fit or a solve fails in arithmetic, or as ``run`` and ``spread`` do.
     """
-    if workers.dask:
-        done = _run_on_cluster(plan, seeds, workers, on_rounds)
-    else:
-        here = workers.only_this_process  # a callback cannot cross to another process
-        shared = plan, on_rounds if here else _no_callback
-        done = {}
-        results = spread(_run_task, shared, [(seed, plan.methods) for seed in seeds], workers)
-        for seed, records in zip(seeds, results, strict=True):
-            done |= {(seed, method): of for method, of in zip(plan.methods, records, strict=True)}
-            if not here:
-                on_rounds(sum(len(of.curve) for of in records))
+    done = dict(kept_runs(plan, seeds) if kept is None else kept)
+    tasks = plan.tasks(seeds, done, one_by_one=bool(workers.dask))
+    steps = _Steps([len(task.methods) * (plan.settings.rounds + 1) for task in tasks], on_rounds)
+    # The store stays on this machine: a cluster's workers cannot write to it.
+    there = replace(plan, store=None) if workers.dask else plan
+    results = spread(_run_task, there, tasks, workers, steps.step)
+    for number, (task, records) in enumerate(zip(tasks, results, strict=True)):
+        steps.finish(number)
+        for method, of in zip(task.methods, records, strict=True):
+            done[task.seed, method] = of
+            if plan.store and workers.dask:
+                plan.store.keep(task.seed, method, of)
     ordered = [done[seed, method] for seed in seeds for method in plan.methods]
     return RunRecords(
         [record for of in ordered for record in of.curve],
@@ -146,30 +158,40 @@ def run_methods(
     )
 
 
-def _run_on_cluster(
-    plan: Plan, seeds: Sequence[int], workers: Workers, on_rounds: OnRounds
-) -> dict[tuple[int, str], RunRecords]:
-    """The store stays on this machine: what it holds is not sent, and what comes back is kept."""
-    runs = [(seed, method) for seed in seeds for method in plan.methods]
-    done = {key: kept for key in runs if (kept := recall(plan.store, *key))}
-    on_rounds(sum(len(kept.curve) for kept in done.values()))
-    missing = [key for key in runs if key not in done]
-    there = Plan(partial(_last_split, plan.split_of), plan.settings, plan.methods)
-    tasks = [(seed, (method,)) for seed, method in missing]
-    results = spread(_run_task, (there, _no_callback), tasks, workers)
-    for (seed, method), (records,) in zip(missing, results, strict=True):
-        on_rounds(len(records.curve))
-        done[seed, method] = records
-        keep(plan.store, seed, method, as_text(records))
-    return done
+class _Steps:
+    """Counts the rounds that tasks report, each once.
+
+    totals : the rounds of each task. A task that a cluster begins again reports its rounds again,
+    and a report may come after the result; both are not told.
+    """
+
+    def __init__(self, totals: Sequence[int], on_rounds: OnRounds):
+        self.left = list(totals)
+        self.on_rounds = on_rounds
+        self.lock = Lock()
+
+    def step(self, task: int) -> None:
+        self._tell(task, 1)
+
+    def finish(self, task: int) -> None:
+        self._tell(task, self.left[task])
+
+    def _tell(self, task: int, rounds: int) -> None:
+        with self.lock:
+            told = min(rounds, self.left[task])
+            self.left[task] -= told
+            if told:
+                self.on_rounds(told)
 
 
-def _run_task(shared: tuple[Plan, OnRounds], task: tuple[int, Sequence[str]]) -> list[RunRecords]:
-    plan, on_rounds = shared
+def _run_task(plan: Plan, task: Task, step: Callable[[], object]) -> list[RunRecords]:
+    """The records of a task's methods, in their order."""
     if plan.settings.device == "cuda" and not torch.cuda.is_available():  # the worker's own
         raise UserError(f"--device cuda: torch finds no CUDA device on {gethostname()}")
-    seed, methods = task
-    return run_seed(plan, seed, methods, on_rounds)
+    split = _last_split(plan.split_of, task.seed)
+    with few_threads(split.X.size):
+        features = Features.of(split, plan.settings, task.seed)
+        return [_run_one(plan, split, method, task.seed, step, features) for method in task.methods]
 
 
 @lru_cache(maxsize=1)
@@ -178,61 +200,19 @@ def _last_split(split_of: SplitOf, seed: int) -> Split:
     return split_of(seed)
 
 
-def _no_callback(rounds: int) -> None:
-    """Picklable no-op callback."""
-
-
-def run_seed(
+def _run_one(
     plan: Plan,
+    split: Split,
+    method: str,
     seed: int,
-    methods: Sequence[str],
-    on_rounds: OnRounds = lambda rounds: None,
-) -> list[RunRecords]:
-    """The records of these methods on one seed's split, from the store if they are there."""
-    split = plan.split_of(seed)
-    features = cache(lambda: Features.of(split, plan.settings, seed))  # if the store lacks a run
-    results = []
-    with few_threads(split.X.size):
-        for method in methods:
-            records = recall(plan.store, seed, method)
-            if records:
-                on_rounds(len(records.curve))
-            else:
-                try:
-                    records = run(
-                        split, method, plan.settings, seed, lambda: on_rounds(1), features()
-                    )
-                except (np.linalg.LinAlgError, PenaltyError) as error:
-                    raise UserError(f"{method}, seed {seed}: {error}") from error
-                text = as_text(records)
-                keep(plan.store, seed, method, text)
-                records = from_text(text)
-            results.append(records)
-    return results
-
-
-# --- the store ------------------------------------------------------------------------------------
-
-
-def as_text(records: RunRecords) -> str:
-    """The records as JSON."""
-    plain = [[asdict(record) for record in part] for part in records]
-    return json.dumps(plain, default=lambda number: number.item())
-
-
-def from_text(text: str) -> RunRecords:
-    """The records that ``as_text`` wrote."""
-    curve, picks = json.loads(text)
-    return RunRecords([RoundRecord(**r) for r in curve], [PickRecord(**p) for p in picks])
-
-
-def recall(store: Path | None, seed: int, method: str) -> RunRecords | None:
-    """A finished run from the store, or None."""
-    path = store and store / f"{method}-{seed}.json"
-    return from_text(path.read_text()) if path and path.is_file() else None
-
-
-def keep(store: Path | None, seed: int, method: str, text: str) -> None:
-    """Put a finished run into the store, if there is one."""
-    if store:
-        write_files(store, {f"{method}-{seed}.json": text.encode()})
+    step: Callable[[], object],
+    features: Features,
+) -> RunRecords:
+    """One run, as the store gives it back: with numbers of Python's types."""
+    try:
+        records = run(split, method, plan.settings, seed, step, features)
+    except (np.linalg.LinAlgError, PenaltyError) as error:
+        raise UserError(f"{method}, seed {seed}: {error}") from error
+    if plan.store:
+        plan.store.keep(seed, method, records)
+    return from_plain(as_plain(records))

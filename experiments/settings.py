@@ -4,6 +4,8 @@
 the data set fill in what the options leave open. Nobody reads the options after that.
 """
 
+import hashlib
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from experiments.protocols import DATA_SET_DECIDES, PROTOCOLS, ProtocolValues
 from models import MLP, LogisticRegression
 from strategies.base import InfluenceSettings
 from strategies.registry import chosen_methods
+
+MOST_OF_NAME = 100  # letters of a folder's name that say what was changed
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Settings:
 
     dataset : the name of a data set, or the path of an own table. target, data_dir : as the options
     have them, "" if they were not given. overrides : the options that override the protocol, by
-    name.
+    name. variant : see ``variant_of``.
     """
 
     dataset: str
@@ -116,6 +120,11 @@ class Settings:
     plot: bool
     quiet: bool
     overrides: dict[str, Any]
+    variant: str = ""
+
+    def folder_name(self, dataset: str) -> str:
+        """The folder of a run: one that overrides the protocol has a folder of its own."""
+        return ",".join(filter(None, [f"{dataset}-{self.protocol}", self.variant]))
 
     def describe(self) -> str:
         """The setting in words: nobody should have to guess which one they see."""
@@ -196,10 +205,55 @@ def decided_fit(
     return "newton" if model == ModelKind.MLP else dataset.paper_fit
 
 
-def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) -> Settings:
+# Options that do not change what the protocol sets: which runs are made and how long they are, from
+# which place, by whom, and what is shown.
+OF_NO_VARIANT = frozenset(
+    "dataset datasets diabetes methods seeds rounds budget init jobs dask protocol source data_dir "
+    "device metric out plot quiet list".split()
+)
+
+
+def variant_of(
+    given: dict[str, Any], defaults: Any, dataset: Dataset, values: ProtocolValues, features: str
+) -> str:
+    """What the user changed in the protocol, as a part of a folder's name: "l2=1,model=mlp".
+
+    given : the options that the user set, by name. defaults : the script's options.
+    values : the protocol's.
+    """
+    own_target = dataset.target or given.get("target")  # a table of one's own has no other
+    usual = vars(defaults) | vars(values) | {"target": own_target}
+    changed = {
+        name: value
+        for name, value in given.items()
+        if name not in OF_NO_VARIANT and value != usual.get(name)
+    }
+    changed["features"] = features
+    parts = [_as_part(name, value) for name, value in sorted(changed.items()) if value != ""]
+    text = ",".join(parts)
+    if len(text) <= MOST_OF_NAME:
+        return text
+    return f"{text[:MOST_OF_NAME]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _as_part(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return name if value else f"no_{name}"
+    listed = value if isinstance(value, list | tuple) else [value]
+    texts = (f"{item:g}" if isinstance(item, float) else str(item) for item in listed)
+    text = re.sub(r"[^\w.+-]+", "_", "+".join(texts))
+    return f"{name}={text}"
+
+
+def settle(
+    options: ExperimentOptions,
+    given: dict[str, Any],
+    dataset: Dataset,
+    defaults: Any = ExperimentOptions(),  # noqa: B008, it is frozen
+) -> Settings:
     """Decide everything: the options first, then the protocol, then the data set.
 
-    given : the options that the user set, by name.
+    given : the options that the user set, by name. defaults : the options of the script.
     """
     protocol = Protocol(options.protocol)
     overrides = {name: given[name] for name in vars(PROTOCOLS[protocol]) if name in given}
@@ -235,4 +289,7 @@ def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) 
         plot=options.plot,
         quiet=options.quiet,
         overrides=overrides,
+        variant=variant_of(
+            given, defaults, dataset, PROTOCOLS[protocol], str(options.features or "")
+        ),
     )

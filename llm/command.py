@@ -20,7 +20,7 @@ from common.program import library_versions
 from data_prep.files import provenance_lines
 from experiments import listing, pipeline
 from experiments.options import ExperimentOptions
-from experiments.results import remove_store, save
+from experiments.results import save
 from experiments.runner import run_experiment
 from experiments.settings import find_device, settle
 from llm.data import LanguageData, split_texts
@@ -63,14 +63,14 @@ def run(options: LanguageOptions, given: dict[str, Any]) -> None:
     table = data.table(asked.device, options.quiet)
     say(f"{len(texts.y):,} embeddings of {encoder.name} in {perf_counter() - start:.1f} s")
 
-    settings = settle(asked, given, table.dataset)
+    settings = settle(asked, given, table.dataset, LanguageOptions())
     split_of = partial(split_texts, table, texts.test, settings.init)
     tuner = FineTuner(data, recipe_of(options, settings.loop.device))
     if options.references:
         print(terminal(references_table(tuner, split_of, settings)))
         return
-    result = run_experiment(table, split_of, settings)
-    fine_tune(replace(tuner, store=result.store), StandInRun(result, split_of), rounds, say)
+    result = run_experiment(table, split_of, settings, say)
+    fine_tune(replace(tuner, store=result.store.folder), StandInRun(result, split_of), rounds, say)
 
 
 def fine_tune(
@@ -100,7 +100,6 @@ def fine_tune(
     print(terminal("\n".join([report.training, *report.tables])))
     print("\n".join([*report.leaders, str(report.agreement)]))
     say(LEGEND)
-    remove_store(result)
     say(f"{seconds:.0f} s of fine-tuning; report.md and all files in {result.folder}")
 
 

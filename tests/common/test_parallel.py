@@ -1,12 +1,12 @@
 """A real Dask cluster: the same bytes as one process, whoever dies; mistakes in a line."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -20,6 +20,7 @@ from common.program import source_files
 from data_utils import load, make_split
 from experiments.runner import Plan, run_methods
 from experiments.settings import LoopSettings
+from experiments.store import Store
 from tests.helpers import ROOT, strict
 from tests.helpers.cluster import cluster
 
@@ -45,7 +46,7 @@ def compare(out, *arguments) -> subprocess.Popen:
 def contents(folder) -> dict:
     """All that was written, but for times and the options, which name the cluster."""
     found = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "runs" not in p.parts):
         if path.name == "curves.csv":
             found[path.relative_to(folder)] = (
                 pd.read_csv(path, dtype=str).drop(columns="seconds").to_csv()
@@ -66,7 +67,7 @@ def test_killing_a_worker_in_the_middle_changes_no_byte(tmp_path):
                 (address,) = (a for a, pid in pids.items() if pid == victim.pid)
                 deadline = time.monotonic() + 40
                 while time.monotonic() < deadline and process.poll() is None:
-                    done = len(list(tmp_path.glob("two/*/unfinished-*/*.json")))
+                    done = len(list(tmp_path.glob("two/*/runs/*/*.json.gz")))
                     if done >= 3 and client.processing().get(address):
                         break
                     time.sleep(0.01)
@@ -88,25 +89,24 @@ def test_killing_a_worker_in_the_middle_changes_no_byte(tmp_path):
 
 
 def test_the_caller_keeps_what_is_done_and_does_not_do_it_again(two, tmp_path):
-    local, far = tmp_path / "local", tmp_path / "far"
-    local.mkdir()
-    far.mkdir()
+    local, far = (Store(tmp_path / name) for name in ("local", "far"))
+    local.folder.mkdir()
+    far.folder.mkdir()
     expected = run_methods(Plan(split_for(), SETTINGS, METHODS, local), [0, 1])
-    shutil.copy(local / "salutary-1.json", far)
-    curve, picks = json.loads((far / "salutary-1.json").read_text())
-    curve[0]["test_accuracy"] = "as it was kept"
-    (far / "salutary-1.json").write_text(json.dumps([curve, picks]))
+    kept = local.recall(1, "salutary")
+    far.keep(1, "salutary", kept._replace(picks=[replace(kept.picks[0], row=-1), *kept.picks[1:]]))
     told = []
     plan = Plan(split_for(), SETTINGS, METHODS, far)
     curves, picked = run_methods(plan, [0, 1], Workers(dask=two.address), told.append)
-    assert sum(told) == len(curves) == 2 * 2 * 3
-    assert [r.test_accuracy for r in curves].count("as it was kept") == 1
+    assert len(curves) == 2 * 2 * 3
+    assert sum(told) == 3 * 3  # of the three runs that were made
+    assert [pick.row for pick in picked].count(-1) == 1
     assert [(r.seed, r.method) for r in curves] == [(r.seed, r.method) for r in expected[0]]
-    assert str(picked) == str(expected[1])  # as text, where NaN equals NaN
-    assert {p.name for p in far.iterdir()} == {p.name for p in local.iterdir()}
-    for path in far.iterdir():  # the same files, but for the times and the mark
-        there, here = (json.loads((f / path.name).read_text())[1] for f in (far, local))
-        assert str(there) == str(here)
+    runs = list(local.runs())
+    assert list(far.runs()) == runs
+    for run in runs:  # the same, but for the times and the mark
+        there, here = (store.recall(*run).picks for store in (far, local))
+        assert str(there[run == (1, "salutary") :]) == str(here[run == (1, "salutary") :])
 
 
 def test_without_a_store_too_and_a_worker_splits_a_seed_once(two, tmp_path):

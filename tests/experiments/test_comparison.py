@@ -54,7 +54,7 @@ def test_compare_writes_a_folder_per_data_set_and_the_report(report):
     }  # fmt: skip
     for folder in ("electric-strict", "wine-strict"):
         names = {path.name for path in (report / folder).iterdir()}
-        assert names == {"curves.csv", "picks.csv", "run.json", "curves.png"}
+        assert names == {"curves.csv", "picks.csv", "run.json", "curves.png", "runs"}
     assert imread(report / "penalties.png").shape[0] > 300
 
 
@@ -269,25 +269,27 @@ def test_a_run_killed_three_times_ends_as_the_unbroken_one(unbroken, tmp_path):
         )  # fmt: skip
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:  # until this attempt, too, has finished some runs
-            done = len(list(folder.glob("unfinished-*/*.json")))
+            done = len(list(folder.glob("runs/*/*.json.gz")))
             if done > kept + 2:
                 break
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert not (folder / "curves.csv").exists()
-        kills, kept = kills + 1, len(list(folder.glob("unfinished-*/*.json")))
+        assert not (folder / "picks.csv").exists()
+        kills, kept = kills + 1, len(list(folder.glob("runs/*/*.json.gz")))
     assert kept < 8 * 4
-    stamps = {p.name: p.stat().st_mtime_ns for p in folder.glob("unfinished-*/*.json")}
+    stamps = {p.name: p.stat().st_mtime_ns for p in folder.glob("runs/*/*.json.gz")}
     process = subprocess.Popen(
         [sys.executable, *MANY, str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL
     )
     while process.poll() is None:
-        for path in folder.glob("unfinished-*/*.json"):
+        for path in folder.glob("runs/*/*.json.gz"):
             if path.name in stamps and path.exists():
                 assert path.stat().st_mtime_ns == stamps[path.name]
         time.sleep(0.05)
     assert process.returncode == 0
     assert (folder / "picks.csv").read_bytes() == (unbroken / "picks.csv").read_bytes()
     pd.testing.assert_frame_equal(without_seconds(folder), without_seconds(unbroken))
-    assert {path.name for path in folder.iterdir()} == {"curves.csv", "picks.csv", "run.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        "curves.csv", "picks.csv", "run.json", "runs",
+    }  # fmt: skip

@@ -46,11 +46,11 @@ def test_a_killed_run_goes_on_and_ends_as_the_unbroken_one(done, tmp_path, whole
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     folder, deadline = tmp_path / "tweets-tuned", time.monotonic() + 120
-    while len(list(folder.glob("unfinished-*/tuned-*.json"))) < 3 and time.monotonic() < deadline:
+    while len(list(folder.glob("runs/*/tuned-*.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    kept = {p: p.stat().st_mtime_ns for p in folder.glob("unfinished-*/tuned-*.json")}
+    kept = {p: p.stat().st_mtime_ns for p in folder.glob("runs/*/tuned-*.json")}
     assert 3 <= len(kept) < 8
     assert not (folder / "tuned.csv").exists()
     marked = json.loads(next(iter(kept)).read_text())

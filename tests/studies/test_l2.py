@@ -18,7 +18,7 @@ def test_l2_is_what_the_main_script_says_with_a_number_and_with_the_rule(
     assert table.index.tolist() == ["1", "20", "chosen"]
     rule = "--l2 validation --methods salutary,margin,labeled_plus_validation --no-plot --quiet"
     assert main_binary.main([*small, *rule.split(), "--out", str(tmp_path)]) == 0
-    chosen = pd.read_csv(tmp_path / "breast_cancer-strict/curves.csv")
+    chosen = pd.read_csv(tmp_path / "breast_cancer-strict,l2=validation/curves.csv")
     for level, curves in (("1", compared[0]), ("chosen", chosen)):
         accuracy = 100 * curves.groupby(["round", "method"])["test_accuracy"].mean()
         for method, before in accuracy[0].items():

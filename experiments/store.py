@@ -1,0 +1,163 @@
+"""Finished runs, kept: a run is one method on one seed, and is computed once.
+
+A store is a folder ``runs/KEY`` beside the tables of an experiment. KEY stands for all that its
+runs depend on but the method and the seed: the settings, the data, the libraries and the code of
+the loop. Each file has the records of one run, and a hash of the code of its method. So a method or
+a seed can be added later, and a change of one strategy's code makes only its own runs anew.
+"""
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from inspect import getsourcefile, unwrap
+from pathlib import Path
+
+import numpy as np
+
+from common.files import prepare_folder, write_files
+from common.program import ROOT, code_files, code_hash, library_versions
+from data_utils import Table
+from experiments.loop import PickRecord, RoundRecord, RunRecords
+from experiments.settings import Settings
+from strategies.base import Reference
+from strategies.registry import known_methods
+
+# Imported by the loop, but without a say in its numbers: the lists, the reading of files (the data
+# themselves are hashed), and the command line (the settings are hashed).
+NO_SAY = frozenset(
+    ROOT / f"{name}.py"
+    for name in (
+        "common/cli",
+        "common/parallel",
+        "data_prep/catalogue",
+        "data_prep/feature_choice",
+        "data_prep/files",
+        "data_prep/places",
+        "data_prep/tables",
+        "experiments/options",
+        "experiments/protocols",
+        "strategies/registry",
+    )
+)
+# Settings that change no run: which runs are made, by whom, and what is shown of them.
+OF_NO_RUN = frozenset(
+    "dataset source data_dir methods seeds jobs dask metric out plot quiet variant".split()
+)
+
+
+@cache
+def engine_files() -> frozenset[Path]:
+    """The files that every run depends on: the loop, the models, the influence, the splits."""
+    return frozenset(code_files(ROOT / "experiments/loop.py", NO_SAY))
+
+
+def method_code(method: str) -> str:
+    """A hash of the file that defines a method, and of what that file imports beside the engine.
+
+    method : a name that --methods takes.
+    """
+    known = known_methods()[method]
+    functions = [known.rows, known.label_pool] if isinstance(known, Reference) else [known.pick]
+    files = (getsourcefile(unwrap(function)) for function in functions if function)
+    return _code_of(frozenset(Path(file) for file in files if file))
+
+
+@cache
+def _code_of(files: frozenset[Path]) -> str:
+    without = NO_SAY | engine_files()
+    return code_hash(frozenset().union(*(code_files(file, without) for file in files)))
+
+
+def store_key(settings: Settings, table: Table) -> str:
+    """A name for all that the runs of an experiment depend on, but their method and seed."""
+    data = table.data
+    depends = [
+        {name: value for name, value in settings.record().items() if name not in OF_NO_RUN},
+        # Not the files: options of main_llm.py choose texts and columns of the same files.
+        hashlib.sha256(np.ascontiguousarray(data.X).data).hexdigest(),
+        hashlib.sha256(repr([data.y.tolist(), data.rows.tolist()]).encode()).hexdigest(),
+        library_versions(),
+        code_hash(engine_files()),
+    ]
+    return hashlib.sha256(json.dumps(depends, default=str).encode()).hexdigest()[:16]
+
+
+class UnusableRun(Exception):
+    """A kept run that must be made anew; the text says why."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """The finished runs of one experiment, in ``folder``, which must exist.
+
+    codes : ``method_code`` by method. A worker on another machine gets them and need not hash.
+    """
+
+    folder: Path
+    codes: Mapping[str, str] = field(
+        default_factory=lambda: {method: method_code(method) for method in known_methods()}
+    )
+
+    @classmethod
+    def of(cls, folder: Path, settings: Settings, table: Table) -> "Store":
+        """The store of an experiment whose tables are in ``folder``.
+
+        Raises UserError if it cannot be written to.
+        """
+        runs = folder / "runs" / store_key(settings, table)
+        prepare_folder(runs)
+        return cls(runs)
+
+    def recall(self, seed: int, method: str) -> RunRecords | None:
+        """A finished run; None if there is none.
+
+        Raises UnusableRun if its file is damaged, or was made by other code of the method.
+        """
+        path = self.folder / file_name(seed, method)
+        if not path.is_file():
+            return None
+        try:
+            kept = json.loads(gzip.decompress(path.read_bytes()))
+            records = from_plain(kept)
+            code = kept["code"]
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, LookupError) as error:
+            raise UnusableRun(f"{path.name} is damaged") from error
+        if code != self.codes.get(method):
+            raise UnusableRun(f"{path.name} was made by other code of {method}")
+        return records
+
+    def keep(self, seed: int, method: str, records: RunRecords) -> None:
+        """Put a finished run into the store. Raises UserError if the disk does not take it."""
+        text = json.dumps({"code": self.codes[method], **as_plain(records)})
+        packed = gzip.compress(text.encode(), mtime=0)
+        write_files(self.folder, {file_name(seed, method): packed})
+
+    def runs(self) -> Iterator[tuple[int, str]]:
+        """Seed and method of every run that has a file: ascending seeds, known methods in order."""
+        order = {method: number for number, method in enumerate(known_methods())}
+        named = [path.name.removesuffix(".json.gz") for path in self.folder.glob("*.json.gz")]
+        pairs = [(int(seed), method) for method, _, seed in (n.rpartition("-") for n in named)]
+        yield from sorted(pairs, key=lambda run: (run[0], order.get(run[1], len(order)), run[1]))
+
+
+def file_name(seed: int, method: str) -> str:
+    """The file of a run."""
+    return f"{method}-{seed}.json.gz"
+
+
+def as_plain(records: RunRecords) -> dict[str, list]:
+    """The records as lists of dicts of JSON's types."""
+    plain = {name: list(map(asdict, part)) for name, part in records._asdict().items()}
+    return json.loads(json.dumps(plain, default=lambda number: number.item()))
+
+
+def from_plain(plain: Mapping[str, list]) -> RunRecords:
+    """The records that ``as_plain`` wrote."""
+    return RunRecords(
+        [RoundRecord(**record) for record in plain["curve"]],
+        [PickRecord(**record) for record in plain["picks"]],
+    )
