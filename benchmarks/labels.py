@@ -1,6 +1,6 @@
 """Is the answer of label.py right? Shipped tables with their own labels, and with random ones.
 
-python benchmarks/labels.py [--kinds bank waveform] [--seeds 0-9]
+python benchmarks/labels.py [--kinds bank waveform] [--seeds 0-9] [--out draws.csv]
 
 Each draw makes 300 labeled rows, 1,000 validation rows, a pool whose labels are hidden, and a test
 part that label.py never sees. scikit-learn's LogisticRegressionCV, which chooses its penalty by
@@ -33,6 +33,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import label
 from common.cli import seed_list
+from common.files import csv_bytes
 from data_prep.places import SHIPPED
 from experiments.penalty import GRID
 
@@ -174,36 +175,54 @@ def trial(folder: Path, kind: str, seed: int, *options: str) -> Trial:
 # --- all draws ------------------------------------------------------------------------------------
 
 
-def table(kind: str, done: dict[int, Trial]) -> PrettyTable:
-    """A row for each draw, and the means."""
-    shown = PrettyTable(
-        ["seed", "answer", "labeled arm's log loss", "change (95 %)", "recall falls",
-         "test log loss without", "with", "test accuracy without, %", "with, %", "seconds"],
-        title=kind,
-    )  # fmt: skip
+def draws_frame(kind: str, done: dict[int, Trial]) -> pd.DataFrame:
+    """A row for each draw, numbers as numbers."""
+    rows = []
     for seed, one in done.items():
         change = one.found["measured"]["trained_on"]["and salutary labels"]["log_loss"]["change"]
-        words = one.found["answer"].split(":")[0].removesuffix(" the labels")
-        shown.add_row(
-            [seed, words, f"{one.labeled_loss:.3f}"]
-            + [f"{change['mean']:+.3f} ± {change['half_width_95']:.3f}"]
-            + [" ".join(one.losing_classes)]
-            + [f"{score.log_loss:.3f}" for score in (one.without, one.with_labels)]
-            + [f"{100 * score.accuracy:.1f}" for score in (one.without, one.with_labels)]
-            + [f"{one.seconds:.0f}"]
+        rows.append(
+            {
+                "kind": kind,
+                "seed": seed,
+                "answer": one.found["answer"].split(":")[0].removesuffix(" the labels"),
+                "use": one.found["use"],
+                "labeled_log_loss": one.labeled_loss,
+                "change": change["mean"],
+                "change_half_width_95": change["half_width_95"],
+                "recall_falls": " ".join(one.losing_classes),
+                "test_log_loss_without": one.without.log_loss,
+                "test_log_loss_with": one.with_labels.log_loss,
+                "test_accuracy_without": one.without.accuracy,
+                "test_accuracy_with": one.with_labels.accuracy,
+                "seconds": one.seconds,
+            }
         )
-    uses = sum(one.found["use"] for one in done.values())
-    means = [
-        np.mean([[s.log_loss, 100 * s.accuracy] for s in scores], axis=0)
-        for scores in zip(*((one.without, one.with_labels) for one in done.values()), strict=True)
-    ]
-    shown.add_row(
-        ["all", f"use: {uses} of {len(done)}", "", "", ""]
-        + [f"{mean[0]:.3f}" for mean in means]
-        + [f"{mean[1]:.1f}" for mean in means]
-        + [f"{np.mean([one.seconds for one in done.values()]):.0f}"]
-    )
+    return pd.DataFrame(rows)
+
+
+def table(draws: pd.DataFrame) -> PrettyTable:
+    """A row for each draw of one kind, and the means."""
+    shown = PrettyTable(
+        ["seed", "answer", "labeled rows alone", "change (95 %)", "recall falls",
+         "test log loss", "test accuracy, %", "seconds"],
+        title=draws["kind"].iloc[0],
+    )  # fmt: skip
+    tests = [name for name in draws if name.startswith("test_")]
+    for one in draws.itertuples():
+        change = f"{one.change:+.3f} ± {one.change_half_width_95:.3f}"
+        first = [one.seed, one.answer, f"{one.labeled_log_loss:.3f}", change, one.recall_falls]
+        shown.add_row(first + test_cells(draws.loc[one.Index, tests]) + [f"{one.seconds:.0f}"])
+    answers = f"use: {draws['use'].sum()} of {len(draws)}"
+    means = test_cells(draws[tests].mean()) + [f"{draws['seconds'].mean():.0f}"]
+    shown.add_row(["all", answers, "", "", "", *means])
     return shown
+
+
+def test_cells(scores: pd.Series) -> list[str]:
+    """Log loss and accuracy on the test part, without and with the labels."""
+    losses = f"{scores['test_log_loss_without']:.3f} → {scores['test_log_loss_with']:.3f}"
+    accuracies = 100 * scores[["test_accuracy_without", "test_accuracy_with"]].astype(float)
+    return [losses, " → ".join(f"{accuracy:.1f}" for accuracy in accuracies)]
 
 
 def main() -> None:
@@ -211,14 +230,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=seed_list, help="default: 0 to the draws of the kind")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--folder", type=Path, help="keep the tables of the last draw here")
+    parser.add_argument("--out", type=Path, help="write the draws into this CSV too")
     chosen = parser.parse_args()
+    frames = []
     for kind in chosen.kinds:
         seeds = chosen.seeds or range(KINDS[kind][1])
         with tempfile.TemporaryDirectory() as passing:
             folder = chosen.folder or Path(passing)
             folder.mkdir(parents=True, exist_ok=True)
             done = {seed: trial(folder, kind, seed) for seed in seeds}
-        print(table(kind, done), flush=True)
+        frames.append(draws_frame(kind, done))
+        if chosen.out:
+            chosen.out.write_bytes(csv_bytes(pd.concat(frames)))
+        print(table(frames[-1]), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from lzma import LZMAError
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -211,9 +212,9 @@ def run_record(result: Result) -> dict[str, Any]:
 def load_results(folder: str | Path) -> pd.DataFrame:
     """All runs under a folder in one data frame: a row per run folder, method, seed and round.
 
-    Every folder below that has a run.json beside a curves.csv (or curves.csv.gz) is read. The first
-    columns are ``folder``, relative to the one given, and ``variant``, what overrides
-    the protocol ("" for nothing, "l2=1,model=mlp"). The others are those of curves.csv.
+    Every folder below that has a run.json beside a curves.csv (or .csv.gz, .csv.xz) is read. The
+    first columns are ``folder``, relative to the one given, and ``variant``, what overrides the
+    protocol ("" for nothing, "l2=1,model=mlp"). The others are those of curves.csv.
 
     Raises UserError if the folder does not exist or has no results, or if a file is damaged.
     """
@@ -231,8 +232,8 @@ def load_results(folder: str | Path) -> pd.DataFrame:
 
 
 def find_curves(folder: Path) -> Path | None:
-    """The curves.csv of a run's folder, plain or with .gz."""
-    paths = (folder / CURVES, folder / f"{CURVES}.gz")
+    """The curves.csv of a run's folder, plain or packed."""
+    paths = [folder / f"{CURVES}{packed}" for packed in ("", ".gz", ".xz")]
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -242,7 +243,7 @@ def _read_run(folder: Path, name: str) -> pd.DataFrame:
         frame = pd.read_csv(find_curves(folder))
         variant = record["options"].get("variant", "")
         missing = set(CURVE_COLUMNS) - set(frame)
-    except (OSError, EOFError, ValueError, LookupError, TypeError) as error:
+    except (OSError, EOFError, LZMAError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"the results in {folder} are damaged: make them anew") from error
     if missing:
         raise UserError(f"{folder / CURVES} lacks the column {min(missing)!r}: make it anew")
