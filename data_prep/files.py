@@ -7,6 +7,7 @@ the column.
 import gzip
 import hashlib
 import io
+import lzma
 import tarfile
 import warnings
 import zipfile
@@ -72,8 +73,8 @@ class File:
     """A known file. Every column that is not in ``text`` must hold finite numbers.
 
     sha256 : of the contents, uncompressed; None if it is not known. The file on the disk may be
-    compressed, with ``.gz`` at the end of its name. ``parse`` makes a frame of the contents if they
-    are no plain table.
+    compressed, with ``.gz`` or ``.xz`` at the end of its name. ``parse`` makes a frame of the
+    contents if they are no plain table.
     """
 
     name: str
@@ -86,14 +87,18 @@ class File:
     parse: Callable[[bytes], pd.DataFrame] | None = None
 
 
+UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+
+
 def existing(place: Path, files: Sequence[File]) -> list[Path] | None:
-    """The paths of ``files`` in ``place``, plain or with .gz, if all of them are there."""
+    """The paths of ``files`` in ``place``, plain or packed, if all of them are there."""
     paths = []
     for file in files:
-        plain, packed = place / file.name, place / f"{file.name}.gz"
-        if not (plain.is_file() or packed.is_file()):
+        forms = [place / f"{file.name}{end}" for end in ("", *UNPACK)]
+        found = next((form for form in forms if form.is_file()), None)
+        if found is None:
             return None
-        paths.append(plain if plain.is_file() else packed)
+        paths.append(found)
     return paths
 
 
@@ -105,9 +110,9 @@ def read_file(file: File, path: Path) -> tuple[pd.DataFrame, FileFacts]:
     """
     try:
         stored = path.read_bytes()
-        content = gzip.decompress(stored) if path.suffix == ".gz" else stored
+        content = UNPACK.get(path.suffix, bytes)(stored)
         frame = (file.parse or _parser(file))(content)
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         raise UserError(f"{path} cannot be read, get it again: {error}") from error
     except (ValueError, LookupError, StopIteration, NotImplementedError, Warning) as error:
         reason = " ".join(str(error).split()) or "no table in it"

@@ -8,7 +8,7 @@ from common.errors import UserError
 from data_utils import load, make_split
 from tests.helpers import split_of
 
-SHIPPED_NAMES = ["bank", "electric", "wine", "waveform", "mnist"]
+SHIPPED_NAMES = ["bank", "electric", "wine", "waveform", "musk", "mnist"]
 
 
 @pytest.mark.parametrize("protocol", ["paper", "strict"])

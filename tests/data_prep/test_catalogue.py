@@ -12,7 +12,7 @@ from data_prep.places import SHIPPED
 from data_utils import load
 from tests.helpers import ROOT
 
-SHIPPED_NAMES = ["bank", "electric", "wine", "waveform", "mnist"]
+SHIPPED_NAMES = ["bank", "electric", "wine", "waveform", "musk", "mnist"]
 
 
 def test_what_ships_is_small():
@@ -40,6 +40,7 @@ def test_shipped_files_are_the_known_ones_and_the_readme_says_so(name):
         ("electric", (10_000, 12), ["stable", "unstable"]),
         ("wine", (6_497, 11), [3, 4, 5, 6, 7, 8, 9]),
         ("waveform", (5_000, 40), [0, 1, 2]),
+        ("musk", (6_598, 166), [0, 1]),
         ("mnist", (5_000, 784), list(range(10))),
     ],
 )
@@ -48,6 +49,26 @@ def test_shipped_sets_have_their_shape_and_classes(name, shape, classes):
     assert data.X.shape == shape
     assert np.unique(data.y).tolist() == classes
     assert np.isfinite(data.X).all()
+
+
+def test_musk_is_ucis_and_the_number_of_the_molecule_is_no_feature():
+    """UCI's page counts 39 musks among 102 molecules; the rows below are lines of clean2.data."""
+    table = load("musk")
+    raw = pd.read_csv(ROOT / table.files[0].path, header=None)
+    molecules = raw.groupby(1)[0]
+    assert (molecules.nunique() == 1).all()
+    assert (len(molecules), molecules.first().sum(), raw[0].sum()) == (102, 39, 1_017)
+    np.testing.assert_array_equal(table.data.X, raw.loc[:, 2:])
+    np.testing.assert_array_equal(table.data.y, raw[0])
+    for row, label, first, last in (
+        (0, 1, [46, -108, -60, -69, -117, 49, 38], [126, 156, -50, -112, 96]),
+        (4, 1, [41, -188, -145, 22, -117, -7, 57], [137, 168, -60, -135, 80]),
+        (6_592, 0, [48, -162, -101, 29, -117, -86, 215], [131, 188, -72, -173, 13]),
+        (6_597, 0, [51, -122, -23, -106, -117, 190, -161], [107, 171, -44, -115, 118]),
+    ):
+        assert table.data.y[row] == label
+        assert table.data.X[row, :7].tolist() == first
+        assert table.data.X[row, -5:].tolist() == last
 
 
 def test_small_bank_encodes_every_column_once():

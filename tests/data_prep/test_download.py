@@ -285,7 +285,6 @@ def offline(script, name, address, cache):
     ("script", "name", "file"),
     [
         ("main_binary.py", "diabetes", "messidor_features.arff"),
-        ("main_binary.py", "musk", "clean2.data"),
         ("main_binary.py", "celeba", "list_attr_celeba.txt"),
         ("main_multi.py", "cifar10", "cifar-10-binary.tar.gz"),
     ],
@@ -297,8 +296,8 @@ def test_offline_a_missing_set_ends_within_ten_seconds(script, name, file, tmp_p
 
 
 def test_where_no_answer_comes_at_all_too(deaf, tmp_path):
-    assert f"{deaf}/api/dataset?id=75 cannot be reached" in offline(
-        "main_binary.py", "musk", deaf, tmp_path
+    assert f"{deaf}/api/dataset?id=329 cannot be reached" in offline(
+        "main_binary.py", "diabetes", deaf, tmp_path
     )
 
 

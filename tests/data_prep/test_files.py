@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from data_prep.places import SHIPPED
 from data_utils import load
 
 BANK = "bank-additional-full.csv"
@@ -46,11 +47,15 @@ def test_a_spoilt_table_is_refused_with_the_place(fault, shared_data, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_cut_archive_is_refused(shared_data, tmp_path):
-    packed = (shared_data / f"{BANK}.gz").read_bytes()
-    (tmp_path / f"{BANK}.gz").write_bytes(packed[:100_000])
-    with pytest.raises(UserError, match="cannot be read, get it again"):
-        load("bank", tmp_path)
+@pytest.mark.parametrize(("name", "file"), [("bank", "bank.csv.gz"), ("musk", "musk2.csv.xz")])
+@pytest.mark.parametrize(
+    "spoil", [lambda packed: packed[:20_000], lambda packed: b"", lambda p: p[9:]]
+)
+def test_a_spoilt_archive_is_refused(name, file, spoil, tmp_path):
+    packed = (SHIPPED / name / file).read_bytes()
+    (tmp_path / file).write_bytes(spoil(packed))
+    with pytest.raises(UserError, match="cannot be read, get it again|cut short or damaged"):
+        load(name, tmp_path)
 
 
 @pytest.mark.parametrize(
