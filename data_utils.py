@@ -17,9 +17,9 @@ from common.kinds import Protocol, Source
 from data_prep.catalogue import DATASETS, Dataset, is_own_table, own_dataset
 from data_prep.features import Prepared, principal_components
 from data_prep.files import FileFacts, read_file
+from data_prep.own_tables import own_table
 from data_prep.places import fetch_dataset, find, places
-from data_prep.split_rules import standard_parts
-from data_prep.tables import own_table
+from data_prep.split_rules import Parts, given_parts, standard_parts
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,16 @@ def load(
     *,
     source: str = Source.AUTO,
     target: str | None = None,
+    labels: Path | None = None,
+    split_column: str | None = None,
     quiet: bool = True,
 ) -> Table:
     """Find or fetch, read, check and prepare the data set ``name``, or the table at that path.
 
     data_dir : a folder to look into first. source : "auto", "shipped" or "network". target : the
     column of classes, of an own table or of celeba. quiet : show no bar while fetching.
+    labels : the file of labels, of an own .npy or .npz. split_column : the column of an own table
+    that names the part of each row.
 
     Raises UserError if the data set is unknown or nowhere, or if a file is cut short, damaged, or
     holds anything but a finite number where one belongs.
@@ -59,9 +63,12 @@ def load(
     if data_dir is not None and not data_dir.is_dir():
         raise UserError(f"--data-dir {data_dir} is not a folder")
     if is_own_table(name):
-        data, facts = own_table(Path(name), target)
-        return Table(own_dataset(name, data), data, (facts,), "your own table")
+        data, facts = own_table(Path(name), target, labels, split_column)
+        return Table(own_dataset(name, data), data, facts, "your own table")
     check_known("data set", name, DATASETS)
+    for option, value in (("--labels", labels), ("--split-column", split_column)):
+        if value is not None:
+            raise UserError(f"{option} is for your own tables, {name} is a known data set")
     dataset, source = DATASETS[name], Source(source)
     if target and not dataset.target:
         raise UserError(f"--target is for celeba and for your own tables, {name} has its own")
@@ -130,30 +137,62 @@ def make_split(table: Table, protocol: str, init: int, seed: int, *, pca: int = 
         columns as they are. They are fitted on labeled + pool, as is the median that fills missing
         numbers.
 
-    Raises UserError if the data are too few for ``init`` labeled rows or a class is left out.
+    If a column of the user's own table names the parts, every protocol and seed has that split,
+    with features standardised on labeled + pool.
+
+    Raises UserError if the data are too few for ``init`` labeled rows, a class is left out, or
+    features are too large to standardise.
     """
-    data = table.data
-    try:
-        if protocol == Protocol.PAPER:
-            parts = table.dataset.paper_parts(data.y, init, seed)
-        else:
-            parts = standard_parts(data.y, init, seed, rare_state=seed)
-    except ValueError as error:
-        name = table.dataset.name
-        raise UserError(f"{name} cannot be split with --init {init}: {error}") from error
+    data, parts = table.data, _parts(table, protocol, init, seed)
     missing = np.setdiff1d(data.y, data.y[parts.labeled])
     if len(missing):
         raise UserError(
             f"the labeled set of {len(parts.labeled)} rows has no row of class {missing[0]}: "
-            "give a larger --init"
+            + ("give a larger --init" if data.parts is None else "put some of its rows there")
         )
     X, seen = data.X, np.concatenate([parts.labeled, parts.pool])
     if np.isnan(X).any():
         X = np.where(np.isnan(X), np.nan_to_num(np.nanmedian(X[seen], axis=0)), X)
     if pca:
         if not table.dataset.image:
-            X = StandardScaler().fit(X[seen]).transform(X)
+            X = _standardised(X, seen)
         X = principal_components(X, seen, pca)
     if parts.scale is not None:
-        X = StandardScaler().fit(X[parts.scale]).transform(X)
+        X = _standardised(X, parts.scale)
     return Split(X, data.y, data.rows, parts.labeled, parts.pool, parts.validation, parts.test)
+
+
+def _parts(table: Table, protocol: str, init: int, seed: int) -> Parts:
+    """The parts as the user's table names them, or as the protocol draws them."""
+    data, name = table.data, table.dataset.name
+    if data.parts is not None:
+        parts = given_parts(data.parts)
+        if init != len(parts.labeled):
+            raise UserError(
+                f"--split-column puts {len(parts.labeled):,} rows of {name} into the labeled set, "
+                f"so it cannot have {init:,}"
+            )
+        return parts
+    try:
+        if protocol == Protocol.PAPER:
+            return table.dataset.paper_parts(data.y, init, seed)
+        return standard_parts(data.y, init, seed, rare_state=seed)
+    except ValueError as error:
+        raise UserError(f"{name} cannot be split with --init {init}: {error}") from error
+
+
+def _standardised(X: np.ndarray, fit_on: np.ndarray) -> np.ndarray:
+    """X (n, D) with mean 0 and deviation 1 in the rows ``fit_on``.
+
+    Raises UserError if a column's numbers are too large for their squares.
+    """
+    with np.errstate(all="ignore"):
+        scaler = StandardScaler().fit(X[fit_on])
+        X = scaler.transform(X)
+    fine = np.isfinite(scaler.scale_) & np.isfinite(X).all(axis=0)
+    if not fine.all():
+        raise UserError(
+            f"feature {int(fine.argmin())} has numbers too large to standardise: divide them by "
+            "something"
+        )
+    return X

@@ -78,13 +78,16 @@ class Dataset:
 def own_dataset(name: str, data: Prepared) -> Dataset:
     """An entry for a table of the user's own."""
     stem = Path(name).name.split(".")[0]
+    init = min(300, max(20, len(data.y) // 6))
+    if data.parts is not None:
+        init = int((data.parts == "labeled").sum())
     return Dataset(
         f"own-{stem}",
         name,
         classes=len(np.unique(data.y)),
         source="your own",
         licence="your own",
-        init=min(300, max(20, len(data.y) // 6)),
+        init=init,
     )
 
 

@@ -42,12 +42,15 @@ class Columns:
     """How each column of a table becomes features: decided once, by the frame of ``fit``.
 
     - A column whose every cell reads as a number becomes one feature; a missing cell becomes NaN.
+    - A column of lists of numbers, which a Parquet file may hold, becomes a feature for each place.
+      The lists must have one length, and no missing number.
     - Any other column becomes an indicator for each of its sorted texts; one indicator for two.
     - A column that is constant, or that has over MOST_TEXTS different texts, is left out.
 
     Attributes
     ----------
-    texts : for each column in use, the texts that have an indicator; None for numbers.
+    texts : for each column in use, the texts that have an indicator; None for numbers and lists.
+    widths : for each column of lists, how long they are.
     missing : for each column of numbers, how many cells are missing.
     notes : what a reader should know.
     """
@@ -55,9 +58,11 @@ class Columns:
     def fit(self, frame: pd.DataFrame, source: str = "the table") -> "Columns":
         """Decide for every column of ``frame``; ``source`` names the frame in errors.
 
-        Raises UserError if a number is infinite or no column is left.
+        Raises UserError if a number is infinite, if the lists of a column are not of one length, or
+        if no column is left.
         """
         self.texts: dict[str, list[str] | None] = {}
+        self.widths: dict[str, int] = {}
         self.missing: dict[str, int] = {}
         self.notes: list[str] = []
         for name in frame:
@@ -67,6 +72,14 @@ class Columns:
         return self
 
     def _fit_column(self, cells: pd.Series, source: str) -> None:
+        if _holds_lists(cells):
+            lists = stacked(cells, source)
+            if (lists == lists[0]).all():
+                self.notes.append(f"column {cells.name!r} is left out: it is constant")
+            else:
+                self.texts[cells.name] = None
+                self.widths[cells.name] = lists.shape[1]
+            return
         name, missing, numbers = cells.name, is_missing(cells), as_numbers(cells)
         infinite = np.isinf(numbers)
         values = texts(cells)[~missing]
@@ -97,11 +110,16 @@ class Columns:
             every = sorted({*values, *(["(missing)"] if missing.any() else [])})
             self.texts[name] = every[1:] if len(every) == 2 else every
 
-    def transform(self, frame: pd.DataFrame) -> np.ndarray:
-        """Features (n, D); a text that was not there at ``fit`` is none of the indicated ones."""
+    def transform(self, frame: pd.DataFrame, source: str = "the table") -> np.ndarray:
+        """Features (n, D); a text that was not there at ``fit`` is none of the indicated ones.
+
+        Raises UserError if a list is not as those of ``fit``.
+        """
         made = []
         for name, values in self.texts.items():
-            if values is None:
+            if name in self.widths:
+                made.append(stacked(frame[name], source, self.widths[name]))
+            elif values is None:
                 made.append(as_numbers(frame[name]))
             else:
                 cells = texts(frame[name]).fillna("(missing)")
@@ -111,12 +129,51 @@ class Columns:
     @property
     def names(self) -> list[str]:
         """The column that each feature comes from, (D,)."""
-        return [name for name, values in self.texts.items() for _ in values or [name]]
+        return [
+            name
+            for name, values in self.texts.items()
+            for _ in values or range(self.widths.get(name, 1))
+        ]
 
     @property
     def numbers(self) -> list[str]:
         """The columns of numbers."""
-        return [name for name, values in self.texts.items() if values is None]
+        return [n for n, values in self.texts.items() if values is None and n not in self.widths]
+
+
+def _holds_lists(cells: pd.Series) -> bool:
+    first = next(iter(cells.dropna()), None) if cells.dtype == object else None
+    return isinstance(first, (list, np.ndarray))
+
+
+def stacked(cells: pd.Series, source: str, width: int | None = None) -> np.ndarray:
+    """Lists of numbers as a table, float64, (n, width).
+
+    width : of every list; None for that of the first list. Raises UserError, with the row, for a
+    cell that is anything but a flat list of so many finite numbers.
+    """
+    rows = []
+    for row, cell in cells.items():
+        place = f"{source}, row {row}, column {cells.name!r}"
+        if not isinstance(cell, (list, np.ndarray)):
+            raise UserError(f"{place} holds no list, but other rows do")
+        try:
+            numbers = np.asarray(cell)
+        except ValueError:  # lists of several lengths in it
+            numbers = np.empty((0, 0))
+        if numbers.ndim != 1 or (numbers.dtype.kind not in "biuf" and len(numbers)):
+            raise UserError(f"{place} holds a list of something else than numbers")
+        width = len(numbers) if width is None else width
+        if len(numbers) != width or not width:
+            raise UserError(
+                f"{place} holds a list of {len(numbers)} numbers"
+                + (f", but the others have {width}" if width else "")
+            )
+        finite = np.isfinite(numbers)
+        if not finite.all():
+            raise UserError(f"{place}: place {finite.argmin()} of the list is no finite number")
+        rows.append(numbers.astype(np.float64))
+    return np.stack(rows) if rows else np.empty((0, width or 0))
 
 
 def classes_of(cells: pd.Series) -> np.ndarray:

@@ -16,6 +16,7 @@ class Prepared:
 
     X may hold NaN, in a user's own table: ``make_split`` puts the training median there.
     dropped : how many rows were left out, and why; notes : what else a reader should know.
+    parts : the name of each row's part, (n,), if a column of the user's table says it.
     """
 
     X: np.ndarray
@@ -23,6 +24,7 @@ class Prepared:
     rows: np.ndarray
     dropped: tuple[tuple[int, str], ...] = ()
     notes: tuple[str, ...] = ()
+    parts: np.ndarray | None = None
 
 
 def numbers_only(target: str, scale: float = 1.0, drop: Sequence[str] = (), labels=int):

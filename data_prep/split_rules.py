@@ -1,14 +1,27 @@
 """The rules that give each row to one of the four parts of an experiment.
 
-They are published (bank, wine) or ours, and draw from a seed.
+They are published (bank, wine) or ours, and draw from a seed; or a column of the user's own table
+names the part of each row.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from common.errors import UserError
+from data_prep.columns import texts
+
 RARE = 10  # a class with fewer rows cannot be drawn in proportion into four parts
+
+# What a column may call the parts of a split, the first word of each as the code calls it.
+PART_WORDS = {
+    "labeled": ("labeled", "train"),
+    "pool": ("pool", "unlabeled"),
+    "validation": ("validation", "val", "valid", "dev"),
+    "test": ("test",),
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,42 @@ def wine_parts(y, init: int, seed: int) -> Parts:
 def other_parts(y, init: int, seed: int) -> Parts:
     """For data sets without a published split: drawn as for Wine, standardised as for Bank."""
     return standard_parts(y, init, 1 + seed, rare_state=seed)
+
+
+def named_parts(cells: pd.Series, unknown: pd.Series, source: str) -> np.ndarray:
+    """The name of the part of each row whose class is known, as a column of words says it.
+
+    unknown : whether a row has no class, which only rows of the pool may lack. source : names the
+    file in errors. Raises UserError for an unknown word, and if a part has no row.
+    """
+    part_of = {word: part for part, words in PART_WORDS.items() for word in words}
+    words = texts(cells).fillna("")
+    parts = words.str.strip().str.lower().map(part_of)
+    column = f"--split-column {cells.name!r}"
+    for row in parts.index[parts.isna()]:
+        raise UserError(
+            f"{source}, row {row}, {column}: {words[row]!r} is no part of a split; the "
+            f"words are {', '.join(part_of)}"
+        )
+    for row in parts.index[unknown & (parts != "pool")]:
+        raise UserError(
+            f"{source}, row {row}, is in the {parts[row]} set by {column} but has no class: only "
+            "rows of the pool may lack one, and they are left out"
+        )
+    parts = parts[~unknown]
+    for part, names in PART_WORDS.items():
+        if not (parts == part).any():
+            raise UserError(
+                f"{source} has no row for the part {part!r}: {column} should say "
+                f"{' or '.join(names)} in some rows"
+            )
+    return parts.to_numpy(dtype=str)
+
+
+def given_parts(names: np.ndarray) -> Parts:
+    """The parts that ``named_parts`` found; features are standardised on labeled + pool."""
+    labeled, pool, validation, test = (np.flatnonzero(names == part) for part in PART_WORDS)
+    return Parts(labeled, pool, validation, test, np.concatenate([labeled, pool]))
 
 
 def _labeled_off(rows, y, init: int, state: int) -> list[np.ndarray]:

@@ -3,24 +3,18 @@
 import codecs
 import csv
 import gzip
-import hashlib
 import io
 import warnings
 import zlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.errors import UserError, check_known
-from common.files import display_path
-from data_prep.columns import Columns, as_numbers, classes_of, is_missing, texts
-from data_prep.features import Prepared
-from data_prep.files import FileFacts
+from common.errors import UserError
+from data_prep.columns import as_numbers, texts
 
 FORMS = ("csv", "tsv", "parquet")
 CHUNK = 50_000  # rows held at once
@@ -161,51 +155,3 @@ def quote_formulas(cells: pd.Series) -> tuple[pd.Series, int]:
 def of_one_type(cells: pd.Series) -> pd.Series:
     """The cells; as text if they have several types, because a Parquet column has one type."""
     return cells if cells.dropna().map(type).nunique() < 2 else texts(cells)
-
-
-# --- a table with a column of classes -------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class LabeledTable:
-    """The rows of a user's table whose class is known, and their classes y (n,).
-
-    frame : all columns but the target; its index has the row numbers in the file, from 0.
-    dropped : how many rows have no class.
-    """
-
-    frame: pd.DataFrame
-    y: np.ndarray
-    facts: FileFacts
-    dropped: tuple[tuple[int, str], ...]
-
-
-def read_labeled(path: Path, target: str | None) -> LabeledTable:
-    """A table with a column ``target`` of classes.
-
-    Raises UserError if the table cannot be read, or if the target is not named, no column, or holds
-    no classes.
-    """
-    frame = read(path)
-    if target is None:
-        raise UserError(f"--target is missing: name the column of {path} that holds the classes")
-    check_known("--target", target, frame)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    facts = FileFacts(display_path(path), len(frame), digest)
-    unknown = is_missing(frame[target])
-    dropped = ((int(unknown.sum()), f"no {target!r}"),) if unknown.any() else ()
-    frame = frame[~unknown]
-    return LabeledTable(frame.drop(columns=target), classes_of(frame[target]), facts, dropped)
-
-
-def own_table(path: Path, target: str | None) -> tuple[Prepared, FileFacts]:
-    """A table with a column of classes, as features; missing numbers are NaN.
-
-    ``columns.Columns`` says what becomes of each column. Raises UserError as ``read_labeled`` does,
-    and if no feature is left.
-    """
-    known = read_labeled(path, target)
-    columns = Columns().fit(known.frame, str(path))
-    X = columns.transform(known.frame)
-    rows = known.frame.index.to_numpy()
-    return Prepared(X, known.y, rows, known.dropped, tuple(columns.notes)), known.facts

@@ -29,7 +29,8 @@ class ExperimentOptions:
 
     dataset: str = option(
         "",
-        "data set, see --list, or your own .csv, .tsv or .parquet (default: bank, or wine)",
+        "data set, see --list, or your own .csv, .tsv, .parquet, .npy or .npz (default: bank, or "
+        "wine)",
     )
     diabetes: str = option(
         "n", "y: the diabetes data set in place of --dataset", choices=("y", "n")
@@ -118,6 +119,19 @@ class ExperimentOptions:
     )
     target: str | None = option(
         None, "column of your own table that holds the classes; attribute of celeba"
+    )
+    labels: Path | None = option(
+        None,
+        "labels of your own .npy or .npz, in its order: a .npy, a .txt with a label a line, or a "
+        "table, whose column --target names",
+        type=Path,
+        metavar="FILE",
+    )
+    split_column: str | None = option(
+        None,
+        "column of your own table that says which part each row is in: labeled or train; pool or "
+        "unlabeled; validation, val, valid or dev; test (default: the parts are drawn)",
+        metavar="COLUMN",
     )
     source: str = option(
         "auto",

@@ -36,6 +36,8 @@ def open_table(options: ExperimentOptions, task: Task, say: Callable[[str], None
         options.data_dir,
         source=options.source,
         target=options.target,
+        labels=options.labels,
+        split_column=options.split_column,
         quiet=options.quiet,
     )
     check_task(task, table.dataset, name)
@@ -44,6 +46,11 @@ def open_table(options: ExperimentOptions, task: Task, say: Callable[[str], None
         say(line)
     for note in table.data.notes:
         say(note)
+    if table.data.parts is not None and len(options.seeds) > 1:
+        say(
+            "every seed has the split of --split-column: seeds differ only in what methods draw, "
+            "so deviations and tests over seeds say nothing about other splits"
+        )
     if options.features and options.features.image_encoder:
         if not table.dataset.image:
             raise UserError(f"--features efficientnet is for images, {name} has none")

@@ -99,13 +99,15 @@ class LoopSettings:
 class Settings:
     """Everything that an experiment needs, decided.
 
-    dataset : the name of a data set, or the path of an own table. target, data_dir : as the options
-    have them, "" if they were not given. overrides : the options that override the protocol, by
-    name. variant : see ``variant_of``.
+    dataset : the name of a data set, or the path of an own table. target, labels, split_column,
+    data_dir : as the options have them, "" if they were not given. overrides : the options that
+    override the protocol, by name. variant : see ``variant_of``.
     """
 
     dataset: str
     target: str
+    labels: str
+    split_column: str
     source: Source
     data_dir: str
     protocol: Protocol
@@ -162,6 +164,7 @@ def check_options(options: ExperimentOptions, task: Task) -> ExperimentOptions:
     if not is_own_table(name):
         check_known("data set", name, DATASETS)
         check_task(task, DATASETS[name], name)
+    check_split_column(options.split_column, options.init)
     if options.source == Source.SHIPPED and options.data_dir:
         raise UserError("--source shipped and --data-dir exclude each other: give one of them")
     if options.model == ModelKind.MLP and options.fit == "lbfgs":
@@ -177,6 +180,14 @@ def check_options(options: ExperimentOptions, task: Task) -> ExperimentOptions:
     chosen_methods(options.methods)
     find_device(options.device)
     return replace(options, dataset=name, protocol=protocol)
+
+
+def check_split_column(split_column: str | None, init: int | None) -> None:
+    """Raise UserError if both options say which rows are labeled at the start."""
+    if split_column is not None and init is not None:
+        raise UserError(
+            "--init and --split-column exclude each other: the column says which rows are labeled"
+        )
 
 
 def check_task(task: Task, dataset: Dataset, name: str) -> None:
@@ -222,7 +233,8 @@ def variant_of(
     values : the protocol's.
     """
     own_target = dataset.target or given.get("target")  # a table of one's own has no other
-    usual = vars(defaults) | vars(values) | {"target": own_target}
+    own = {"target": own_target, "labels": given.get("labels")}
+    usual = vars(defaults) | vars(values) | own
     changed = {
         name: value
         for name, value in given.items()
@@ -275,6 +287,8 @@ def settle(
     return Settings(
         dataset=options.dataset,
         target=options.target or "",
+        labels=str(options.labels or ""),
+        split_column=options.split_column or "",
         source=Source(options.source),
         data_dir=str(options.data_dir or ""),
         protocol=protocol,

@@ -33,9 +33,11 @@ NO_SAY = frozenset(
     for name in (
         "common/cli",
         "common/parallel",
+        "data_prep/arrays",
         "data_prep/catalogue",
         "data_prep/feature_choice",
         "data_prep/files",
+        "data_prep/own_tables",
         "data_prep/places",
         "data_prep/tables",
         "experiments/options",
@@ -80,6 +82,7 @@ def store_key(settings: Settings, table: Table) -> str:
         # Not the files: options of main_llm.py choose texts and columns of the same files.
         hashlib.sha256(np.ascontiguousarray(data.X).data).hexdigest(),
         hashlib.sha256(repr([data.y.tolist(), data.rows.tolist()]).encode()).hexdigest(),
+        None if data.parts is None else hashlib.sha256("".join(data.parts).encode()).hexdigest(),
         library_versions(),
         code_hash(engine_files()),
     ]

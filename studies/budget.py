@@ -51,6 +51,8 @@ def levels(bench: Bench, split: Split) -> tuple[list[int], list[int]]:
 
     Raises UserError if there are fewer than two of either.
     """
+    if bench.table.data.parts is not None:
+        raise UserError("budget varies the labeled rows, which --split-column fixes: leave it out")
     rows = len(split.labeled) + len(split.pool)
     picked = bench.rounds * bench.budget
     budgets = [picks for picks in BUDGETS if bench.rounds * picks <= len(split.pool)]

@@ -12,6 +12,7 @@ from common.kinds import Protocol
 from data_prep.catalogue import is_own_table
 from data_prep.feature_choice import split_token
 from data_utils import Table, load
+from experiments.settings import check_split_column
 from studies.base import Study
 from studies.bench import Bench
 from studies.options import ExplorationOptions
@@ -31,6 +32,7 @@ def run(options: ExplorationOptions, given: dict[str, Any]) -> None:
         return
     say = narrator(options.quiet)
     studies = chosen_studies(options.studies)
+    check_split_column(options.split_column, options.init)
     prepare_folder(options.out)
     builder = BenchBuilder(options, say)
     benches = [builder.bench(study) for study in studies]  # all data sets load before any study
@@ -114,29 +116,31 @@ class BenchBuilder:
     def _data(self, study: Study) -> tuple[Table, int]:
         """The data set for a study, and the number of principal components to use of it."""
         options = self.options
-        table, pca = self._open(options.dataset or study.dataset, options.target)
+        own = {name: getattr(options, name) for name in ("target", "labels", "split_column")}
+        table, pca = self._open(options.dataset or study.dataset, own)
         if study.images and not table.dataset.image:
             if study.name in options.studies:
                 raise UserError(
                     f"{study.name} shows images, {table.dataset.name} has none: "
                     f"leave --dataset out, or give {study.dataset}"
                 )
-            table, pca = self._open(study.dataset, None)
+            table, pca = self._open(study.dataset, {})
             self.say(
                 f"{study.name}: shown on {study.dataset}, there are no images in {options.dataset}"
             )
         return table, pca
 
-    def _open(self, token: str, target: str | None) -> tuple[Table, int]:
+    def _open(self, token: str, own: dict[str, Any]) -> tuple[Table, int]:
         """The data set that ``token`` names, and the number of its principal components.
 
-        token : mnist:pca:50, mnist or the path of an own table. target : its column of classes.
+        token : mnist:pca:50, mnist or the path of an own table. own : arguments of ``load`` that
+        say where its classes and its parts are.
         """
         name, pca = dataset_and_components(token)
         if name not in self.tables:
             options = self.options
             self.tables[name] = load(
-                name, options.data_dir, source=options.source, target=target, quiet=options.quiet
+                name, options.data_dir, source=options.source, quiet=options.quiet, **own
             )
             self.say(f"{name}: found in {self.tables[name].place}")
         return self.tables[name], pca

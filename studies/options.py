@@ -29,6 +29,8 @@ class ExplorationOptions:
         "table (default: the study's own, see --list)",
     )
     target: str | None = _same("target")
+    labels: Path | None = _same("labels")
+    split_column: str | None = _same("split_column")
     seeds: tuple[int, ...] = option(
         tuple(range(8)),
         "one seed, or several: 0-19 or 0,3,5 (default: 0-7)",

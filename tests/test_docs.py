@@ -72,6 +72,11 @@ def test_every_command_of_the_main_scripts_runs(words, tmp_path, capsys):
         (tmp_path / "customers.csv.gz").write_bytes(bank)
         table = str(tmp_path / "customers.csv.gz")
         words = [{"customers.csv": table, "churned": "y"}.get(w, w) for w in words]
+    if "embeddings.npy" in words:
+        bank = load("bank").data
+        np.save(tmp_path / "embeddings.npy", bank.X)
+        pd.DataFrame({"churned": bank.y}).to_csv(tmp_path / "labels.csv", index=False)
+        words = [str(tmp_path / w) if w in ("embeddings.npy", "labels.csv") else w for w in words]
     if "FOLDER" in words and not SHARED.is_dir():
         pytest.skip("the paper's own file is not beside this checkout")
     words = [str(SHARED / "data") if word == "FOLDER" else word for word in words]

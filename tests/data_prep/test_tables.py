@@ -77,6 +77,7 @@ def test_an_own_table_runs_through_either_script(tmp_path, capsys):
     path = tmp_path / "wines.tsv"
     pd.concat(parts).to_csv(path, sep="\t", index=False)
     arguments = ["--dataset", str(path), "--target", "quality", "--rounds", "1", "--no-plot"]
+    arguments += ["--methods", "salutary"]
     assert main("multi", [*arguments, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "found in your own table" in printed

@@ -1,0 +1,144 @@
+"""A user's own data set: a table or an array, its classes and, if a column says so, its parts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.errors import UserError, check_known
+from data_prep.arrays import (
+    LABELS,
+    check_lengths,
+    facts_of,
+    is_array_file,
+    read_features,
+    read_labels,
+)
+from data_prep.columns import Columns, classes_of, is_missing
+from data_prep.features import Prepared
+from data_prep.files import FileFacts
+from data_prep.split_rules import named_parts
+from data_prep.tables import form_of, read
+
+
+@dataclass(frozen=True)
+class LabeledTable:
+    """The rows of a user's table whose class is known, and their classes y (n,).
+
+    frame : all columns but the target and the split column; its index has the row numbers in the
+    file, from 0. dropped : how many rows have no class. parts : the part of each row, (n,), if
+    there is a split column.
+    """
+
+    frame: pd.DataFrame
+    y: np.ndarray
+    facts: FileFacts
+    dropped: tuple[tuple[int, str], ...]
+    parts: np.ndarray | None = None
+
+
+def read_labeled(path: Path, target: str | None, split_column: str | None = None) -> LabeledTable:
+    """A table with a column ``target`` of classes.
+
+    Raises UserError if the table cannot be read, or as ``labeled_rows`` does.
+    """
+    frame = read(path)
+    if target is None:
+        raise UserError(f"--target is missing: name the column of {path} that holds the classes")
+    return labeled_rows(frame, path, target, split_column)
+
+
+def labeled_rows(
+    frame: pd.DataFrame, path: Path, target: str, split_column: str | None
+) -> LabeledTable:
+    """The rows of ``frame`` with a class; ``path`` is the file that it was read from.
+
+    Raises UserError if the target or the split column is no column, if the target holds no classes,
+    or if the split column holds anything but names of parts. Only rows of the pool may lack a
+    class.
+    """
+    check_known("--target", target, frame)
+    unknown, parts = is_missing(frame[target]), None
+    if split_column is not None:
+        if split_column == target:
+            raise UserError(f"--split-column and --target both name {target!r}")
+        check_known("--split-column", split_column, frame)
+        parts = named_parts(frame[split_column], unknown, str(path))
+    dropped = ((int(unknown.sum()), f"no {target!r}"),) if unknown.any() else ()
+    known = frame[~unknown]
+    return LabeledTable(
+        known.drop(columns=[target, *([split_column] if split_column else [])]),
+        classes_of(known[target]),
+        facts_of(path, len(frame)),
+        dropped,
+        parts,
+    )
+
+
+def own_table(
+    path: Path,
+    target: str | None = None,
+    labels: Path | None = None,
+    split_column: str | None = None,
+) -> tuple[Prepared, tuple[FileFacts, ...]]:
+    """A user's data set as features and classes, and the facts of its files.
+
+    path : a table, or an .npy or .npz of features. target : its column of classes. labels : the
+    file of an array's labels; then ``target`` and ``split_column`` are its columns.
+    ``columns.Columns`` says what becomes of each column of a table; missing numbers are NaN.
+
+    Raises UserError as ``read_labeled`` and ``arrays.read_features`` do, and if no feature is left.
+    """
+    if is_array_file(path):
+        return _own_array(path, target, labels, split_column)
+    try:
+        form_of(path)
+    except UserError as error:
+        raise UserError(f"{error}, or be an array: .npy or .npz") from error
+    if labels is not None:
+        raise UserError(
+            f"--labels is for .npy and .npz: {path} has a column of classes, which --target names"
+        )
+    known = read_labeled(path, target, split_column)
+    columns = Columns().fit(known.frame, str(path))
+    X, rows = columns.transform(known.frame, str(path)), known.frame.index.to_numpy()
+    notes = tuple(columns.notes)
+    return Prepared(X, known.y, rows, known.dropped, notes, known.parts), (known.facts,)
+
+
+def _own_array(
+    path: Path, target: str | None, labels: Path | None, split_column: str | None
+) -> tuple[Prepared, tuple[FileFacts, ...]]:
+    beside = [target or LABELS, *([split_column] if split_column else [])]
+    X, frame = read_features(path, () if labels else beside)
+    facts, notes, source = [facts_of(path, len(X))], [], path
+    if labels is not None:
+        frame, source = read_labels(labels), labels
+        facts.append(facts_of(labels, len(frame)))
+        check_lengths(len(X), str(path), len(frame), str(labels))
+    elif target not in frame and LABELS not in frame:
+        lacking = f" and {path} has no array {beside[0]!r}" * (path.suffix.lower() == ".npz")
+        raise UserError(
+            f"--labels is missing{lacking}: name the file with the label of each row, a .csv, "
+            ".tsv, .parquet, .npy or .txt"
+        )
+    target = target or _only_column(frame, split_column, source)
+    known = labeled_rows(frame, source, target, split_column)
+    if len(known.frame.columns):
+        used = " and ".join(repr(name) for name in (target, split_column) if name)
+        notes.append(f"{source}: no column but {used} is read")
+    rows = known.frame.index.to_numpy()
+    X = X if len(rows) == len(X) else X[rows]
+    return Prepared(X, known.y, rows, known.dropped, tuple(notes), known.parts), tuple(facts)
+
+
+def _only_column(frame: pd.DataFrame, split_column: str | None, path: Path) -> str:
+    """The column of classes in a file that has no other; UserError if there are several."""
+    names = [name for name in frame if name != split_column]
+    if len(names) != 1:
+        raise UserError(
+            f"--target is missing: name the column of {path} that holds the labels: "
+            + ", ".join(map(str, names[:8]))
+        )
+    return names[0]
