@@ -35,6 +35,7 @@ NO_SAY = frozenset(
         "common/parallel",
         "data_prep/arrays",
         "data_prep/catalogue",
+        "data_prep/columns",
         "data_prep/feature_choice",
         "data_prep/files",
         "data_prep/own_tables",
