@@ -12,7 +12,7 @@ PIP := if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
 	then set -- $(VENV)/bin/python -m pip; \
 	else set -- $(PYTHON) -m pip --python $(VENV)/bin/python; fi; "$$@" install
 
-.PHONY: help run test format typecheck image llm paper bench clean
+.PHONY: help run test format typecheck image llm paper proof bench clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' \
@@ -24,7 +24,7 @@ run: $(INSTALLED) ## install into .venv, then run the paper's experiment on the 
 test: $(INSTALLED) $(IMAGE) $(LLM) typecheck ## install all that tests need; lint, type check, tests
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(if $(DATA),--data-dir $(DATA))
 
 format: $(INSTALLED) ## mend the layout of the code and the order of its imports
 	$(VENV)/bin/python -m ruff check --fix .
@@ -46,6 +46,9 @@ paper: $(INSTALLED) ## compare all methods on every data set that is here: paper
 			--seeds $(SEEDS) --jobs $(JOBS) $(if $(DATA),--data-dir $(DATA)) \
 			--out results/compare-$$protocol || exit $$?; \
 	done
+
+proof: $(INSTALLED) ## repeat the paper's Bank and Wine curves; print how far they are from the published
+	$(VENV)/bin/python benchmarks/published.py $(if $(DATA),--data-dir $(DATA))
 
 bench: $(BENCH) ## time this engine beside pyDVL, dattri and captum: about 12 minutes
 	$(VENV)/bin/python benchmarks/engine.py $(BENCH_OPTIONS)

@@ -1,7 +1,7 @@
 """The places where a data set may lie, in order: --data-dir, datasets/, the cache, the network."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.cache import cache_folder
@@ -49,6 +49,14 @@ def find(
             if paths:
                 return Found(place, version, paths)
     return None
+
+
+def find_full(dataset: Dataset, data_dir: Path | None = None) -> Found | None:
+    """The first version of the data set in the nearest place that has it, or None.
+
+    The first version has the most rows: bank's is the paper's file, and only a smaller one ships.
+    """
+    return find(replace(dataset, versions=dataset.versions[:1]), data_dir)
 
 
 def state(dataset: Dataset) -> str:

@@ -23,6 +23,20 @@ class FilesAndFolders(LoadScopeScheduling):
         return next((folder for folder in TOGETHER if path.startswith(folder)), path)
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--data-dir",
+        type=Path,
+        help="a folder with bank-additional-full.csv, the paper's Bank file, which does not ship",
+    )
+
+
+def pytest_configure(config):
+    folder = config.getoption("--data-dir")
+    if folder and not folder.is_dir():
+        raise pytest.UsageError(f"--data-dir {folder} is not a folder")
+
+
 def pytest_xdist_make_scheduler(config, log):
     return FilesAndFolders(config, log)
 
