@@ -121,9 +121,9 @@ def test_the_architecture_names_every_file_once():
         word = line.split()[0] if line.strip() else ""
         if word.endswith("/") and not line.startswith(" "):
             folder = word
-        elif word.endswith(".py"):
+        elif word.endswith((".py", ".ipynb")):
             named.append(folder + word)
-    code = ["*.py", "[!t.]*/*.py", "tests/*.py"]
+    code = ["*.py", "[!t.]*/*.py", "tests/*.py", "examples/*.ipynb"]
     files = {path.relative_to(ROOT).as_posix() for part in code for path in ROOT.glob(part)}
     files -= {name for name in files if name.endswith("__init__.py")}
     assert sorted(named) == sorted(files), text
