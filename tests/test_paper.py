@@ -187,7 +187,7 @@ def test_a_data_dir_that_is_no_folder_ends_in_one_line(capsys):
     assert capsys.readouterr().err == "error: --data-dir nowhere is not a folder\n"
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the source of the numbers is not beside this")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the source of the numbers is not beside this checkout")
 @pytest.mark.parametrize("name", ["bank", "wine"])
 def test_the_published_numbers_have_all_their_digits(name):
     source = json.loads((SHARED / f"reference/{name}_published_curves.json").read_text())
