@@ -26,6 +26,7 @@ import main_multi
 from common.program import ROOT
 from data_prep.catalogue import BANK
 from data_prep.places import find_full
+from experiments.results import load_results
 from strategies.registry import PAPER, STRATEGIES
 
 PUBLISHED = ROOT / "results" / "published"
@@ -86,10 +87,8 @@ def repeat(name: str, where: list[str], out: Path) -> int:
 
 
 def read_curves(folder: Path) -> Curves:
-    """The curves of a run of seed 0 in ``folder``, from its curves.csv (or .gz) and run.json."""
-    (path,) = folder.glob("curves.csv*")
-    frame = pd.read_csv(path).query("seed == 0")
-    accuracy = frame.set_index(["method", "round"])["test_accuracy"]
+    """The curves of the run in ``folder``."""
+    accuracy = load_results(folder).set_index(["method", "round"])["test_accuracy"]
     return Curves(accuracy, json.loads((folder / "run.json").read_text())["split"]["test"])
 
 

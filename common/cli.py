@@ -38,6 +38,9 @@ def run_command(
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks ± still gets a table
     code: int | None = 0
+    before = sys.argv
+    if argv is not None:  # called from Python: run.json is to record this command
+        sys.argv = [prog, *argv]
     try:
         code = action(*parse(prog, argv, defaults))
         sys.stdout.flush()
@@ -53,6 +56,8 @@ def run_command(
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         return 130
+    finally:
+        sys.argv = before
     return code or 0
 
 

@@ -97,6 +97,7 @@ def test_wine_curves_are_as_far_from_the_published_ones_as_the_documents_say(win
 
 def test_bank_run_records_the_papers_setting(bank):
     run = json.loads((bank / "run.json").read_text())
+    assert run["command"].startswith("python main_binary.py --dataset bank --diabetes n")
     options = run["options"]
     setting = {key: options[key] for key in ("l2", "intercept", "hessian", "init", "fit")}
     assert setting == {
@@ -187,7 +188,7 @@ def test_a_data_dir_that_is_no_folder_ends_in_one_line(capsys):
     assert capsys.readouterr().err == "error: --data-dir nowhere is not a folder\n"
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the source of the numbers is not beside this checkout")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="their source is not beside this checkout")
 @pytest.mark.parametrize("name", ["bank", "wine"])
 def test_the_published_numbers_have_all_their_digits(name):
     source = json.loads((SHARED / f"reference/{name}_published_curves.json").read_text())
