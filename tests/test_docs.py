@@ -13,12 +13,11 @@ import pytest
 from common.cli import parse
 from data_prep.catalogue import DATASETS
 from data_utils import load, make_split
-from experiments import statistics
 from experiments.loop import run
 from experiments.options import ComparisonOptions, ExperimentOptions
 from labeling.options import LabelOptions
 from llm.options import LanguageOptions
-from strategies.registry import REFERENCES, STRATEGIES, titles
+from strategies.registry import STRATEGIES
 from studies.bench import Bench
 from studies.options import ExplorationOptions
 from tests.helpers import ROOT, SHARED, main, split_of, strict
@@ -142,46 +141,6 @@ def test_the_readmes_labeler_runs():
     exec(code, given)
     assert len(given["given"]) <= 100
     assert set(given["given"].labels) <= set(split.y)
-
-
-# --- results/reference --------------------------------------------------------------------------
-
-
-REFERENCE = ROOT / "results/reference/compare-tuned"
-
-
-@cache
-def cells_of_the_committed_curves() -> dict[tuple[str, str], tuple[str, str, str]]:
-    """Mean, deviation and mark by title and data set, computed again from the curves."""
-    marks = {"better": " ▲", "worse": " ▼", "": ""}
-    cells = {}
-    for path in REFERENCE.glob("*-curves.csv.gz"):
-        table = statistics.summary(pd.read_csv(path), list(REFERENCES))
-        for row in table.itertuples():
-            shown = f"{row.aulc:.2f}", f"{row.aulc_sd:.2f}", marks[row.verdict]
-            cells[titles()[row.Index], path.name.split("-")[0]] = shown
-    return cells
-
-
-@pytest.mark.parametrize(("document", "methods"), [("README.md", 7), ("docs/results.md", 23)])
-def test_the_main_table_is_that_of_the_committed_results(document, methods):
-    """Every cell: the mean, the deviation if it is shown, and the mark."""
-    text = (ROOT / document).read_text()
-    shown = next(part for part in text.split("\n\n") if part.startswith("| ") and "80.55" in part)
-    header, _, *rows = [line.strip("| ").split(" | ") for line in shown.splitlines()]
-    assert len(rows) == methods
-    for name, *values in rows:
-        title = re.sub(", (the paper's rule|ours)$", "", name.strip("*"))
-        for dataset, value in zip(header[-6:], values[-6:], strict=True):
-            mean, deviation, mark = cells_of_the_committed_curves()[title, dataset]
-            spread = f" ± {deviation}" if "±" in value else ""
-            assert value == mean + spread + mark, (name, dataset)
-
-
-def test_the_committed_table_is_that_of_the_committed_curves():
-    for row in pd.read_csv(REFERENCE / "table.csv").itertuples():
-        mean, deviation, _ = cells_of_the_committed_curves()[titles()[row.method], row.dataset]
-        assert (mean, deviation) == (f"{row.aulc:.2f}", f"{row.aulc_sd:.2f}")
 
 
 # --- docs/extend.md ------------------------------------------------------------------------------
