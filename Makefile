@@ -12,7 +12,7 @@ PIP := if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
 	then set -- $(VENV)/bin/python -m pip; \
 	else set -- $(PYTHON) -m pip --python $(VENV)/bin/python; fi; "$$@" install
 
-.PHONY: help run test format typecheck image llm paper proof bench clean
+.PHONY: help run test format typecheck image llm figure data proof bench clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' \
@@ -37,15 +37,18 @@ image: $(IMAGE) ## install the pretrained image encoder for --features efficient
 
 llm: $(LLM) ## install what main_llm.py needs, with a pretrained text encoder
 
-# SEEDS=0-19 JOBS=4 DATA=folder make paper
+# PROTOCOL=tuned METHODS=all SEEDS=0-19 JOBS=4 DATA=folder make figure
+PROTOCOL ?= paper
+METHODS ?= random,entropy,margin,uncertainty,pred_infl,isal,salutary,salutary_plus,labeled_plus_validation
 SEEDS ?= 0-9
 JOBS ?= 2
-paper: $(INSTALLED) ## compare all methods on every data set that is here: paper and tuned
-	for protocol in paper tuned; do \
-		$(VENV)/bin/python compare.py --datasets available --methods all --protocol $$protocol \
-			--seeds $(SEEDS) --jobs $(JOBS) $(if $(DATA),--data-dir $(DATA)) \
-			--out results/compare-$$protocol || exit $$?; \
-	done
+COMPARE := $(VENV)/bin/python compare.py --datasets paper $(if $(DATA),--data-dir $(DATA))
+figure: $(INSTALLED) ## compare the methods on those of the paper's nine data sets that are here
+	$(COMPARE) --protocol $(PROTOCOL) --methods $(METHODS) --seeds $(SEEDS) --jobs $(JOBS) \
+		--out results/figure-$(PROTOCOL)
+
+data: $(INSTALLED) ## fetch the paper's nine data sets into the cache, all but celeba
+	$(COMPARE) --fetch
 
 proof: $(INSTALLED) ## repeat the paper's Bank and Wine curves; print how far they are from the published
 	$(VENV)/bin/python benchmarks/published.py $(if $(DATA),--data-dir $(DATA))

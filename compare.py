@@ -1,6 +1,7 @@
 """Data sets × methods × seeds, and the report that an unfriendly reviewer would ask for.
 
 python compare.py --datasets bank electric wine waveform --seeds 0-9 --jobs 2
+python compare.py --datasets paper --protocol paper
 """
 
 import sys

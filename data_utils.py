@@ -18,7 +18,7 @@ from data_prep.catalogue import DATASETS, Dataset, is_own_table, own_dataset
 from data_prep.features import Prepared, principal_components
 from data_prep.files import FileFacts, read_file
 from data_prep.own_tables import own_table
-from data_prep.places import fetch_dataset, find, places
+from data_prep.places import check_data_dir, fetch_dataset, find, places
 from data_prep.split_rules import Parts, given_parts, standard_parts
 
 
@@ -60,8 +60,7 @@ def load(
     Raises UserError if the data set is unknown or nowhere, or if a file is cut short, damaged, or
     holds anything but a finite number where one belongs.
     """
-    if data_dir is not None and not data_dir.is_dir():
-        raise UserError(f"--data-dir {data_dir} is not a folder")
+    check_data_dir(data_dir)
     if is_own_table(name):
         data, facts = own_table(Path(name), target, labels, split_column)
         return Table(own_dataset(name, data), data, facts, "your own table")

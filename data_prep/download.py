@@ -22,7 +22,7 @@ import threading
 import time
 import urllib.request
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,20 +164,57 @@ class Unreachable(ConnectionError):
     """The host takes no connection: there is no network, or none to it."""
 
 
-def fetch(way: Way, files: Sequence[File], folder: Path, quiet: bool) -> list[Path]:
+def unreachable(address: str) -> str | None:
+    """Why the host of ``address``, or the proxy before it, takes no connection; None if it does."""
+    parts = urlsplit(address)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
+        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    answer: list[str | None] = [f"no answer within {PROBE_LIMIT:g} s"]
+
+    def probe() -> None:
+        try:
+            socket.create_connection((parts.hostname, port), PROBE_LIMIT).close()
+            answer[0] = None
+        except OSError as error:
+            answer[0] = str(error)
+
+    # in a thread, because looking up a name has no limit of its own
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(PROBE_LIMIT + 0.2)
+    return answer[0]
+
+
+def out_of_reach(address: str) -> str | None:
+    """As ``unreachable``, but asked a second time before the answer is believed."""
+    return unreachable(address) and unreachable(address)
+
+
+def fetch(
+    way: Way,
+    files: Sequence[File],
+    folder: Path,
+    quiet: bool,
+    out_of_reach: Callable[[str], str | None] = out_of_reach,
+) -> list[Path]:
     """Bring ``files`` into the cache ``folder``, unless they are there: their paths.
+
+    out_of_reach : why a host, such as https://www.openml.org, takes no connection, or None.
 
     Raises Unreachable if the host takes no connection, ConnectionError with the last reason if all
     tries fail, and UserError if the cache cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        out_of_reach = unreachable(way.address) and unreachable(way.address)
+        parts = urlsplit(way.address)
+        problem = out_of_reach(f"{parts.scheme}://{parts.netloc}")
         # scikit-learn may have all it needs in a cache of its own
-        if out_of_reach and not (folder / "openml").is_dir():
-            raise Unreachable(out_of_reach)
+        if problem and not (folder / "openml").is_dir():
+            raise Unreachable(problem)
         with FileLock(folder / "lock", timeout=way.limit):
-            tries = 1 if out_of_reach else TRIES
+            tries = 1 if problem else TRIES
             return cached(folder, files) or _fetch_in_tries(way, files, folder, quiet, tries)
     except Timeout as error:
         raise ConnectionError(f"another run has held {folder}/lock for long") from error
@@ -279,26 +316,3 @@ def _open(url: str):
     secure = url.startswith("https")
     context = ssl.create_default_context(cafile=certifi.where()) if secure else None
     return urllib.request.urlopen(url, context=context)
-
-
-def unreachable(address: str) -> str | None:
-    """Why the host of ``address``, or the proxy before it, takes no connection; None if it does."""
-    parts = urlsplit(address)
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
-        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    answer: list[str | None] = [f"no answer within {PROBE_LIMIT:g} s"]
-
-    def probe() -> None:
-        try:
-            socket.create_connection((parts.hostname, port), PROBE_LIMIT).close()
-            answer[0] = None
-        except OSError as error:
-            answer[0] = str(error)
-
-    # in a thread, because looking up a name has no limit of its own
-    thread = threading.Thread(target=probe, daemon=True)
-    thread.start()
-    thread.join(PROBE_LIMIT + 0.2)
-    return answer[0]

@@ -3,6 +3,7 @@
 Standard library only: options are parsed before anything heavy is loaded.
 """
 
+import re
 from argparse import ArgumentTypeError
 from dataclasses import dataclass
 
@@ -40,11 +41,14 @@ def feature_choice(text: str) -> FeatureChoice:
 
 
 def split_token(token: str, option: str) -> tuple[str, FeatureChoice]:
-    """A data set's name and its features, as in mnist:pca:50 or mnist.
+    """A data set or a path, and its features, as in mnist:pca:50, mnist, or my:table.csv:pca:5.
 
+    A colon in a path belongs to the path, unless features follow it.
     Raises UserError, with the ``option`` that the token was given to, for unknown features.
     """
-    name, _, features = token.partition(":")
+    is_path = "/" in token or "." in token
+    pattern = r"(.+?)(?::(pca:.*|efficientnet))?" if is_path else r"([^:]*)(?::(.*))?"
+    name, features = re.fullmatch(pattern, token, re.S).groups()  # type: ignore[union-attr]
     try:
         return name, feature_choice(features) if features else AS_THEY_ARE
     except ArgumentTypeError as error:

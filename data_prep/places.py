@@ -1,6 +1,6 @@
 """The places where a data set may lie, in order: --data-dir, datasets/, the cache, the network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from common.files import display_path
 from common.kinds import Source
 from common.program import ROOT
 from data_prep.catalogue import SCRIPTS, Dataset, Version
-from data_prep.download import Uci, Unreachable, cached, fetch
+from data_prep.download import Uci, Unreachable, cached, fetch, out_of_reach
 from data_prep.files import existing
 
 SHIPPED = ROOT / "datasets"
@@ -23,6 +23,18 @@ class Found:
     place: str
     version: Version
     paths: list[Path]
+
+    @property
+    def state(self) -> str:
+        """Here, cached or fetched, and how many rows."""
+        word = {"the cache": "cached", "the network": "fetched"}.get(self.place, "here")
+        return f"{word}: {self.version.rows:,} rows"
+
+
+def check_data_dir(data_dir: Path | None) -> None:
+    """Raise UserError if --data-dir names no folder."""
+    if data_dir is not None and not data_dir.is_dir():
+        raise UserError(f"--data-dir {data_dir} is not a folder")
 
 
 def places(
@@ -63,19 +75,40 @@ def state(dataset: Dataset) -> str:
     """Whether a data set is here, cached or on the network, and how many rows of it."""
     if dataset.bundled:
         return "here: in scikit-learn"
-    found = find(dataset)
-    if found:
-        word = "cached" if found.place == "the cache" else "here"
-        return f"{word}: {sum(file.rows for file in found.version.files):,} rows"
+    if found := find(dataset):
+        return found.state
     if any(version.way for version in dataset.versions):
         return "network"
     return f"--data-dir with {dataset.versions[0].files[0].name}"
 
 
-def fetch_dataset(dataset: Dataset, source: Source, quiet: bool) -> Found:
+class MissingData(UserError):
+    """No place has a data set.
+
+    files : the names of its files, as a phrase. reason : why the network did not bring them, or "".
+    hint : where to put them.
+    """
+
+    def __init__(self, dataset: Dataset, problems: Sequence[str]):
+        self.files = " and ".join(file.name for file in dataset.versions[0].files)
+        self.reason = "; ".join([*problems, *([dataset.advice] if dataset.advice else [])])
+        folder = display_path(SHIPPED / dataset.name)
+        self.hint = f"put {self.files} ({dataset.source}) into {folder} or another FOLDER"
+        again = f"{SCRIPTS[dataset.task]} --dataset {dataset.name} --data-dir FOLDER"
+        reason = f" ({self.reason})" if self.reason else ""
+        super().__init__(f"{dataset.name} is not here{reason}: {self.hint}, then: python {again}")
+
+
+def fetch_dataset(
+    dataset: Dataset,
+    source: Source,
+    quiet: bool,
+    out_of_reach: Callable[[str], str | None] = out_of_reach,
+) -> Found:
     """Fetch the data set into the cache: by the archive's client or, if that fails, by its zip.
 
-    Raises UserError if no way brings it; it says which file to put where.
+    out_of_reach : see ``download.fetch``.
+    Raises MissingData if no way brings it.
     """
     folder = cache_folder(dataset.name)
     problems = []
@@ -83,18 +116,14 @@ def fetch_dataset(dataset: Dataset, source: Source, quiet: bool) -> Found:
         ways = [(version.way, version) for version in dataset.versions if version.way]
         for way, version in sorted(ways, key=lambda pair: not isinstance(pair[0], Uci)):
             try:
-                paths = fetch(way, version.files, folder, quiet)
+                paths = fetch(way, version.files, folder, quiet, out_of_reach)
                 return Found("the network", version, paths)
             except Unreachable as error:
                 problems.append(f"{way.address} cannot be reached ({error})")
                 break  # nor can the other ways of the same host
             except ConnectionError as error:
                 problems.append(f"{way.address}: {error}")
-    wanted = " and ".join(file.name for file in dataset.versions[0].files)
-    again = f"{SCRIPTS[dataset.task]} --dataset {dataset.name} --data-dir FOLDER"
-    reasons = "; ".join([*problems, *([dataset.advice] if dataset.advice else [])])
-    raise UserError(
-        f"{dataset.name} is not here{f' ({reasons})' if reasons else ''}: put {wanted} "
-        f"({dataset.source}) into {display_path(SHIPPED / dataset.name)} or another FOLDER, "
-        f"then: python {again}"
-    )
+            except UserError as error:  # the cache cannot be written to
+                problems.append(str(error))
+                break
+    raise MissingData(dataset, problems)

@@ -1,62 +1,122 @@
-"""The command behind compare.py: an experiment on each data set, then the report of them all.
+"""The command behind compare.py: look for the data, run each data set, report them all.
 
-What a data set computed is kept in its own folder, so that a comparison that was killed goes on.
+What a data set computed is kept in its own folder, so that a comparison that was killed goes on. If
+a data set is missing or fails, the report is written without it.
 """
 
-from collections.abc import Callable
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from common.cli import narrator
-from common.errors import UserError, check_known
+from common.errors import UserError
 from common.escape import terminal
 from common.files import csv_bytes, prepare_folder, write_files
-from data_prep.catalogue import DATASETS
-from data_prep.feature_choice import split_token
-from data_prep.places import find
+from common.kinds import Source
 from data_utils import make_split
-from experiments import report, statistics, tables
-from experiments.options import ComparisonOptions, ExperimentOptions, flattened
+from experiments import listing, report, statistics, tables
+from experiments.data_sets import LeftOut, Request, fetch_all, look_for, requests
+from experiments.options import ComparisonOptions
 from experiments.pipeline import below_majority_note, open_table
 from experiments.results import Result, save
 from experiments.runner import run_experiment
-from experiments.settings import check_options, settle
+from experiments.settings import settle
 from strategies.registry import REFERENCES, chosen_methods
 
 
 def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
     """Run every data set, write the report of them all, and print a table of each.
 
-    Raises UserError as main_binary.py does, and if only references are to be compared.
+    Raises UserError as main_binary.py does, if only references are to be compared, and at the end
+    if a data set failed.
     """
+    if options.list:
+        print(listing.data_sets_and_strategies())
+        return
     say = narrator(options.quiet)
-    options = flattened(options)
-    prepare_folder(options.out)
-    if options.datasets == ("available",):
-        options = replace(options, datasets=available(options.data_dir))
-    plans = {token: experiment_options(token, options) for token in options.datasets}
-    methods = chosen_methods(options.methods)
-    if set(methods) <= set(REFERENCES):
+    if set(chosen_methods(options.methods)) <= set(REFERENCES):
         raise UserError("--methods names references alone: name a method to compare with them")
-    results = []
-    for number, (token, asked) in enumerate(plans.items(), 1):
-        results.append(run_dataset(asked, given, say, f"{token} ({number} of {len(plans)})"))
-        save(results[-1])
-    comparison = report.Comparison(
-        results,
-        [statistics.summary(r.curves, list(REFERENCES), r.metric) for r in results],
-    )
+    asked = requests(options, say)
+    if options.fetch:
+        if options.source == Source.SHIPPED:
+            raise UserError("--fetch and --source shipped exclude each other: give one of them")
+        fetch_all(asked, say)
+        return
+    prepare_folder(options.out)
+    here, missing = look_for(asked, say)
+    results, failed = run_all(here, given, say)
+    if results:
+        comparison = report.Comparison(
+            results,
+            [statistics.summary(r.curves, list(REFERENCES), r.metric) for r in results],
+            missing | failed,
+            [request.name for request in asked],
+        )
+        write_report(options.out, comparison)
+        print_report(comparison, say)
+        say(f"report.md, with all tables and pictures, in {options.out}")
+    if failed:
+        raise UserError(failure_words(failed))
+    if not results:
+        raise UserError("no data set is here")
+
+
+def failure_words(failed: Mapping[str, LeftOut]) -> str:
+    """All failures in one sentence; data sets that failed alike are told together."""
+    names: dict[str, list[str]] = {}
+    for name, why in failed.items():
+        names.setdefault(why.sentence, []).append(name)
+    told = (f"no result of {', '.join(alike)}: {why}" for why, alike in names.items())
+    return "; ".join(told)
+
+
+def run_all(
+    here: Sequence[Request], given: dict[str, Any], say: Callable[[str], None]
+) -> tuple[list[Result], dict[str, LeftOut]]:
+    """The result of each data set, saved as soon as it is there; and what failed, by name."""
+    results, failed = [], {}
+    for number, request in enumerate(here, 1):
+        label = f"{request.name} ({number} of {len(here)})"
+        try:
+            result = run_one(request, given, say, label)
+            save(result)
+            results.append(result)
+        except (UserError, MemoryError) as error:
+            reason = " ".join(str(error).split())
+            failed[request.name] = LeftOut(f"failed: {shorten(reason, 80)}", reason)
+    return results, failed
+
+
+def run_one(
+    request: Request, given: dict[str, Any], say: Callable[[str], None], label: str
+) -> Result:
+    """The experiment of one data set; ``label`` is that of its progress bar."""
+    options = request.options
+    table = request.table or open_table(options, request.dataset.task, narrator(quiet=True))
+    settings = settle(options, given, table.dataset)
+    components = settings.features.components
+    split_of = partial(make_split, table, settings.protocol, settings.init, pca=components)
+    return run_experiment(table, split_of, settings, say, label)
+
+
+def write_report(folder: Path, comparison: report.Comparison) -> None:
+    """Write the files of the report into ``folder``."""
     write_files(
-        options.out,
+        folder,
         {
             "report.md": report.markdown_report(comparison).encode(),
             "table.csv": csv_bytes(report.long_table(comparison)),
             "table.tex": report.latex_table(comparison).encode(),
             "penalties.png": report.heat_map(comparison.penalties),
+            **report.figure_files(comparison),
         },
     )
+
+
+def print_report(comparison: report.Comparison, say: Callable[[str], None]) -> None:
+    """Print a table of each data set; remarks go to ``say``."""
     for result, summary in comparison.pairs:
         print(terminal(result.heading))
         print(tables.statistics_table(summary, result.metric))
@@ -65,41 +125,3 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
     if comparison.unable:
         print(comparison.unable)
     say(tables.statistics_legend(comparison.metric))
-    say(f"report.md, table.csv, table.tex and penalties.png in {options.out}")
-
-
-def run_dataset(
-    options: ExperimentOptions, given: dict[str, Any], say: Callable[[str], None], label: str
-) -> Result:
-    """The experiment of one data set; ``label`` is that of its progress bar."""
-    task = DATASETS[options.dataset].task
-    options = check_options(options, task)
-    table = open_table(options, task, narrator(quiet=True))
-    settings = settle(options, given, table.dataset)
-    components = settings.features.components
-    split_of = partial(make_split, table, settings.protocol, settings.init, pca=components)
-    return run_experiment(table, split_of, settings, say, label)
-
-
-def experiment_options(token: str, options: ComparisonOptions) -> ExperimentOptions:
-    """The options of one data set's experiment; ``token`` is its name or name:features.
-
-    Raises UserError for an unknown data set or features, or a data set that is named twice.
-    """
-    name, _, _ = token.partition(":")
-    check_known("data set", name, DATASETS)
-    if sum(other.split(":")[0] == name for other in options.datasets) > 1:
-        raise UserError(f"--datasets names {name} twice: their results would share a folder")
-    name, features = split_token(token, "--datasets")
-    known = {item.name for item in fields(ExperimentOptions)}
-    shared = {key: value for key, value in vars(options).items() if key in known}
-    return ExperimentOptions(**shared | {"dataset": name, "features": features})
-
-
-def available(data_dir: Path | None) -> tuple[str, ...]:
-    """Every data set that needs no network; large images as 50 principal components."""
-    return tuple(
-        dataset.name + (":pca:50" if dataset.image and dataset.image[-1] > 8 else "")
-        for dataset in DATASETS.values()
-        if dataset.bundled or find(dataset, data_dir)
-    )

@@ -1,8 +1,7 @@
 """The options of main_binary.py, main_multi.py and compare.py. Standard library only."""
 
 import argparse
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +10,6 @@ from common.cli import (
     not_negative,
     option,
     penalty,
-    same_option,
     seed_list,
     whole_number,
 )
@@ -20,12 +18,8 @@ from data_prep.feature_choice import FeatureChoice, feature_choice
 
 
 @dataclass(frozen=True)
-class ExperimentOptions:
-    """The options of main_binary.py and main_multi.py. None: the protocol or data set decides."""
-
-    about: ClassVar[str] = (
-        "Salutary labeling beside active learning with true labels, round by round."
-    )
+class OneDataSet:
+    """Which data set a main script runs."""
 
     dataset: str = option(
         "",
@@ -35,6 +29,12 @@ class ExperimentOptions:
     diabetes: str = option(
         "n", "y: the diabetes data set in place of --dataset", choices=("y", "n")
     )
+
+
+@dataclass(frozen=True)
+class SharedOptions:
+    """What the main scripts and compare.py share. None: the protocol or the data set decides."""
+
     methods: tuple[str, ...] = option(
         (),
         "strategies, separated by commas or spaces, or all (default: the paper's seven); one that "
@@ -152,50 +152,54 @@ class ExperimentOptions:
     )
     data_dir: Path | None = option(None, "folder looked into before datasets/", type=Path)
     out: Path = option(Path("results"), "folder for results (default: results)", type=Path)
-    plot: bool = option(True, "draw no picture", action="store_false", flags=("--no-plot",))
     quiet: bool = option(False, "print nothing but the table", action="store_true")
     list: bool = option(False, "list data sets and strategies, and stop", action="store_true")
 
 
-_same = partial(same_option, ExperimentOptions)
+# A dataclass has the fields of its last base first: the data set leads --help.
+
+
+@dataclass(frozen=True)
+class ExperimentOptions(SharedOptions, OneDataSet):
+    """The options of main_binary.py and main_multi.py."""
+
+    about: ClassVar[str] = (
+        "Salutary labeling beside active learning with true labels, round by round."
+    )
+
+    plot: bool = option(True, "draw no picture", action="store_false", flags=("--no-plot",))
+
 
 DEFAULT_DATASETS = ("bank", "electric", "wine", "waveform", "mnist:pca:50")
 
 
 @dataclass(frozen=True)
-class ComparisonOptions:
-    """The options of compare.py; those it shares with the main scripts are the same."""
-
-    about: ClassVar[str] = "Data sets × methods × paired seeds, and the report of them all."
+class ManyDataSets:
+    """Which data sets compare.py runs."""
 
     datasets: tuple[str, ...] = option(
         DEFAULT_DATASETS,
-        "data sets, each with its features behind a colon if need be, or available, for all that "
-        "need no network "
+        "data sets and your own tables, each with its features behind a colon if need be, as in "
+        "mnist:pca:50; paper, for the paper's nine; or available, for all that need no network "
         f"(default: {' '.join(DEFAULT_DATASETS)})",
         nargs="+",
     )
-    methods: tuple[str, ...] = _same("methods")
-    seeds: tuple[int, ...] = _same("seeds")
+    fetch: bool = option(
+        False,
+        "fetch the data sets into the cache, each with all its rows, and stop",
+        action="store_true",
+    )
+
+
+@dataclass(frozen=True)
+class ComparisonOptions(SharedOptions, ManyDataSets):
+    """The options of compare.py."""
+
+    about: ClassVar[str] = "Data sets × methods × paired seeds, and the report of them all."
+
     protocol: str = option(
         "tuned", "paper, strict or tuned (default: tuned)", choices=tuple(Protocol)
     )
-    model: str = _same("model")
-    rounds: int = _same("rounds")
-    budget: int = _same("budget")
-    jobs: int = _same("jobs")
-    dask: str | None = _same("dask")
-    device: str = _same("device")
-    metric: str = _same("metric")
-    data_dir: Path | None = _same("data_dir")
-    source: str = _same("source")
     out: Path = option(
         Path("results/compare"), "folder for results (default: results/compare)", type=Path
     )
-    quiet: bool = _same("quiet")
-
-
-def flattened(options: ComparisonOptions) -> ComparisonOptions:
-    """Data sets separated by commas as well as by spaces."""
-    tokens = (token for given in options.datasets for token in given.split(",") if token)
-    return replace(options, datasets=tuple(dict.fromkeys(tokens)))

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 
 from common.cli import seeds_words
-from common.errors import UserError
 from common.escape import terminal
 from common.kinds import PenaltyRule, Protocol, Task
 from data_prep.files import provenance_lines
@@ -22,11 +21,11 @@ from strategies.registry import REFERENCES
 ILL_CONDITIONED = 1e8  # above it a user is told even with --quiet
 
 
-def open_table(options: ExperimentOptions, task: Task, say: Callable[[str], None]) -> Table:
+def open_table(options: ExperimentOptions, task: Task | None, say: Callable[[str], None]) -> Table:
     """Load the data set, and say where it was, how much of it is used, and what is not.
 
-    Raises UserError as ``load`` does, and if the data set is for the other script or has no images
-    to encode.
+    task : of the script; None takes any.
+    Raises UserError as ``load`` does, and if the data set is for the other script.
     """
     name = options.dataset
     if options.diabetes == "y":
@@ -40,7 +39,8 @@ def open_table(options: ExperimentOptions, task: Task, say: Callable[[str], None
         split_column=options.split_column,
         quiet=options.quiet,
     )
-    check_task(task, table.dataset, name)
+    if task:
+        check_task(task, table.dataset, name)
     dropped = table.data.dropped
     for line in provenance_lines(name, table.place, table.files, dropped, tried=table.tried):
         say(line)
@@ -52,8 +52,7 @@ def open_table(options: ExperimentOptions, task: Task, say: Callable[[str], None
             "so deviations and tests over seeds say nothing about other splits"
         )
     if options.features and options.features.image_encoder:
-        if not table.dataset.image:
-            raise UserError(f"--features efficientnet is for images, {name} has none")
+        assert table.dataset.image  # check_options has seen to it
         device = find_device(options.device)
         data = encode(table.data, table.dataset.image, device, options.quiet)
         table = replace(table, data=data)

@@ -1,7 +1,7 @@
 """The report of a comparison: tables for people, for programs and for papers, and a picture."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,8 @@ from common.cli import seeds_words
 from common.escape import latex, markdown
 from experiments import statistics
 from experiments.audit import confusion, drift
+from experiments.data_sets import LeftOut
+from experiments.figure import comparison_figure
 from experiments.metrics import Metric
 from experiments.plots import png_bytes
 from experiments.results import Result
@@ -21,14 +23,24 @@ from strategies.registry import REFERENCES, gives_own_labels, titles
 
 @dataclass(frozen=True)
 class Comparison:
-    """The results of all data sets, and the ``statistics.summary`` of each."""
+    """The results of all data sets, and the ``statistics.summary`` of each.
+
+    left_out : why a data set has no result, by name. order : the names of all, as asked for.
+    """
 
     results: Sequence[Result]
     summaries: Sequence[pd.DataFrame]
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    order: Sequence[str] = ()
 
     @property
     def pairs(self) -> Iterator[tuple[Result, pd.DataFrame]]:
         return zip(self.results, self.summaries, strict=True)
+
+    @property
+    def has_figure(self) -> bool:
+        """One data set has its own picture."""
+        return len(self.order) > 1
 
     @property
     def metric(self) -> Metric:
@@ -117,7 +129,17 @@ def _introduction(comparison: Comparison) -> list[str]:
         *markdown_table(comparison.areas()),
         "",
         *(f"{sentence}.\n" for sentence in comparison.unable.splitlines()),
+        *_left_out_lines(comparison),
+        *(["![learning curves](figure.png)", ""] if comparison.has_figure else []),
     ]
+
+
+def _left_out_lines(comparison: Comparison) -> list[str]:
+    if not comparison.left_out:
+        return []
+    items = comparison.left_out.items()
+    lines = (f"- {markdown(name)}: {markdown(why.sentence)}" for name, why in items)
+    return ["Without a result:", "", *lines, ""]
 
 
 def _penalties_section(comparison: Comparison) -> list[str]:
@@ -267,7 +289,15 @@ def _latex_cells(summary: pd.DataFrame, metric: Metric) -> dict[str, str]:
     return cells
 
 
-# --- the picture ----------------------------------------------------------------------------------
+# --- the pictures ---------------------------------------------------------------------------------
+
+
+def figure_files(comparison: Comparison) -> Mapping[str, bytes | None]:
+    """The figure of several data sets by file name; None for a file that an older run has left."""
+    if not comparison.has_figure:
+        return {"figure.png": None, "figure.pdf": None}
+    short = {name: why.short for name, why in comparison.left_out.items()}
+    return comparison_figure(comparison.results, short, comparison.order)
 
 
 def heat_map(penalties: pd.DataFrame) -> bytes:

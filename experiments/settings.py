@@ -150,11 +150,12 @@ class Settings:
         return mine | own | asdict(self.workers) | loop | influence
 
 
-def check_options(options: ExperimentOptions, task: Task) -> ExperimentOptions:
+def check_options(options: ExperimentOptions, task: Task | None) -> ExperimentOptions:
     """The options with the data set and the protocol decided, once they fit the script.
 
+    task : of the script; None takes any.
     Raises UserError for options that exclude each other, for unknown names, and for a data set of
-    another task.
+    another task or without the images that --features asks for.
     """
     name = options.dataset
     if options.diabetes == "y":
@@ -163,8 +164,12 @@ def check_options(options: ExperimentOptions, task: Task) -> ExperimentOptions:
         name = "diabetes"
     if not is_own_table(name):
         check_known("data set", name, DATASETS)
-        check_task(task, DATASETS[name], name)
+        if task:
+            check_task(task, DATASETS[name], name)
     check_split_column(options.split_column, options.init)
+    encoder = options.features and options.features.image_encoder
+    if encoder and (is_own_table(name) or not DATASETS[name].image):
+        raise UserError(f"--features efficientnet is for images, {name} has none")
     if options.source == Source.SHIPPED and options.data_dir:
         raise UserError("--source shipped and --data-dir exclude each other: give one of them")
     if options.model == ModelKind.MLP and options.fit == "lbfgs":

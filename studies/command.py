@@ -9,7 +9,6 @@ from common.cli import narrator, seeds_text
 from common.errors import UserError, check_known
 from common.files import prepare_folder, write_files
 from common.kinds import Protocol
-from data_prep.catalogue import is_own_table
 from data_prep.feature_choice import split_token
 from data_utils import Table, load
 from experiments.settings import check_split_column
@@ -151,8 +150,6 @@ def dataset_and_components(token: str) -> tuple[str, int]:
 
     Raises UserError for other features.
     """
-    if is_own_table(token):
-        return token, 0
     name, features = split_token(token, "--dataset")
     if features.image_encoder:
         raise UserError(f"--dataset {token}: explore.py makes pca:N features, not {features}")

@@ -17,10 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import compare
 from common.errors import UserError
 from data_prep.catalogue import DATASETS
 from data_prep.places import SHIPPED
 from data_utils import load
+from experiments.data_sets import look_for, requests
+from experiments.options import ComparisonOptions
 from tests.helpers import ROOT
 from tests.helpers.archive import Archive
 
@@ -82,7 +85,14 @@ def test_a_later_run_does_not_touch_the_network(archive, shared_data, cache):
     assert leftovers(cache) == []
 
 
-def test_the_papers_bank_comes_from_the_zip_in_the_zip(archive, shared_data):
+def test_compare_fetches_the_papers_bank_from_the_zip_in_the_zip(archive, shared_data, capsys):
+    assert compare.main("--datasets bank electric --fetch".split()) == 0
+    told = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["fetched: 41,188 rows", "here: 10,000 rows"]
+    for group, rows in (("paper", 41_188), ("bank", 4_521)):  # a group takes all that is here
+        asked = requests(ComparisonOptions(datasets=(group,)), lambda text: None)
+        look_for([request for request in asked if request.name == "bank"], print)
+        assert f"{rows:,} rows" in capsys.readouterr().out.split(";")[0]
     table = load("bank", source="network")
     assert table.data.X.shape == (30_488, 51)
     assert table.files[0].known_contents

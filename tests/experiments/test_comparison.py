@@ -21,7 +21,6 @@ from common.kinds import MetricName
 from compare import main
 from data_prep.catalogue import DATASETS
 from experiments import statistics
-from experiments.comparison import available
 from experiments.metrics import ACCURACY, METRICS
 from experiments.options import ExperimentOptions
 from experiments.plots import curves_picture
@@ -51,6 +50,7 @@ def report(tmp_path_factory):
 def test_compare_writes_a_folder_per_data_set_and_the_report(report):
     assert {path.name for path in report.iterdir()} == {
         "electric-strict", "wine-strict", "report.md", "table.csv", "table.tex", "penalties.png",
+        "figure.png", "figure.pdf",
     }  # fmt: skip
     for folder in ("electric-strict", "wine-strict"):
         names = {path.name for path in (report / folder).iterdir()}
@@ -192,19 +192,6 @@ def test_verdicts_are_triangles_in_latex():
     assert re.search(r"\nSalutary & \\textbf{[\d.]+} \$\\pm\$ [\d.]+ \$\\bigtriangleup\$ ", text)
 
 
-def test_available_names_what_needs_no_network(shared_data):
-    assert set(available(None)) >= {
-        "electric",
-        "bank",
-        "wine",
-        "waveform",
-        "mnist:pca:50",
-        "digits",
-    }
-    assert "celeba" not in available(None)
-    assert "diabetes" in available(shared_data)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -217,7 +204,6 @@ def test_available_names_what_needs_no_network(shared_data):
         ("--datasets bank:squares", "'squares' is neither efficientnet nor pca:N"),
         ("--datasets bank --methods full_pool", "names references alone"),
         ("--datasets bank:efficientnet", "is for images, bank has none"),
-        ("--datasets bank --l2 3", "unrecognized arguments: --l2 3"),
     ],
 )
 def test_bad_input_ends_in_one_line(arguments, message, tmp_path, capsys):
