@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -183,7 +184,7 @@ def _dataset_section(result: Result, summary: pd.DataFrame) -> list[str]:
         "",
         *markdown_table(statistics_cells(summary, result.metric)),
         "",
-        f"![curves of {name}]({result.folder.name}/curves.png)",
+        f"![curves of {name}]({quote(result.folder.name, safe=',=')}/curves.png)",
         "",
         *confusion_lines(result),
     ]

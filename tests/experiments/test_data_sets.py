@@ -160,6 +160,10 @@ def test_an_own_table_and_options_are_what_they_are_in_the_main_script(own, tmp_
     arguments = [*options, *QUICK, "--seeds", "3"]
     assert main(["--datasets", str(own), *arguments, "--out", str(ours)]) == 0
     assert main_script("binary", ["--dataset", str(own), *arguments, "--out", str(theirs)]) == 0
+    assert (
+        "](own-a,b%3Ac-tuned,features=pca_4,no_intercept,l2=3/curves.png)"
+        in (ours / "report.md").read_text()
+    )  # a colon would end the name of a protocol such as https
     (ours,), (theirs,) = ours.glob("own-*"), theirs.glob("own-*")
     assert (ours / "picks.csv").read_bytes() == (theirs / "picks.csv").read_bytes()
     one, two = (json.loads((folder / "run.json").read_text()) for folder in (ours, theirs))
