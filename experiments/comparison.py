@@ -95,7 +95,7 @@ def run_one(
     """The experiment of one data set; ``label`` is that of its progress bar."""
     options = request.options
     table = request.table or open_table(options, request.dataset.task, narrator(quiet=True))
-    settings = settle(options, given, table.dataset)
+    settings = settle(options, request.given(given), table.dataset)
     components = settings.features.components
     split_of = partial(make_split, table, settings.protocol, settings.init, pca=components)
     return run_experiment(table, split_of, settings, say, label)

@@ -4,10 +4,11 @@ A data set that is nowhere on this machine is fetched. If that fails, it is miss
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from common.errors import UserError, check_known
 from common.escape import terminal
@@ -43,6 +44,10 @@ class Request:
         """The data set's, as in the files of results."""
         return self.table.dataset.name if self.table else self.options.dataset
 
+    def given(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the options that the user set, by name, those that this data set has as they are."""
+        return {k: v for k, v in given.items() if getattr(self.options, k, v) == v}
+
     @property
     def dataset(self) -> Dataset:
         """Its entry, made of the table if it is an own one."""
@@ -72,17 +77,14 @@ def requests(options: ComparisonOptions, say: Say) -> list[Request]:
     check_data_dir(options.data_dir)
     tokens = _tokens(options)
     named = [split_token(token, "--datasets") for token in tokens]
-    target_for = _target_for([name for name, _ in named], options.target)
+    reading = _reading_options([name for name, _ in named], options)
     fields_of_one = {item.name for item in fields(ExperimentOptions)}
     shared = {key: value for key, value in vars(options).items() if key in fields_of_one}
     asked = []
-    for (name, features), by_user in zip(named, tokens.values(), strict=True):
-        own = {
-            "dataset": name,
-            "features": options.features if features == AS_THEY_ARE else features,
-            "target": options.target if name in target_for else None,
-        }
-        asked.append(Request(check_options(ExperimentOptions(**shared | own), task=None), by_user))
+    for (name, features), read, by_user in zip(named, reading, tokens.values(), strict=True):
+        chosen = options.features if features == AS_THEY_ARE else features
+        one = ExperimentOptions(**shared | read | {"dataset": name, "features": chosen})
+        asked.append(Request(check_options(one, task=None), by_user))
     _refuse_twins(asked)
     asked = [_with_own_table(request, say) for request in asked]
     _refuse_twins(asked)
@@ -127,15 +129,31 @@ def _members(word: str, options: ComparisonOptions) -> Sequence[str]:
     ]
 
 
-def _target_for(names: Sequence[str], target: str | None) -> list[str]:
-    """The data sets that --target is for: the own tables or, if there are none, celeba."""
-    own = [name for name in names if is_own_table(name)]
-    takers = own or [name for name in names if DATASETS[name].target]
-    if target and not takers:
-        raise UserError(
-            "--target is for celeba and for your own tables, and --datasets has none of them"
+def _reading_options(names: Sequence[str], options: ComparisonOptions) -> list[dict[str, Any]]:
+    """The options that say how an own table is read, for each data set: None if not for it.
+
+    Celeba takes --target too, if there is no own table.
+    """
+    any_own = any(is_own_table(name) for name in names)
+    celeba = not any_own and any(DATASETS[name].target for name in names)
+    for key in ("target", "labels", "split_column"):
+        if getattr(options, key) and not (any_own or (key == "target" and celeba)):
+            takers = "celeba and your own tables" if key == "target" else "your own tables"
+            raise UserError(
+                f"--{key.replace('_', '-')} is for {takers}, and --datasets has none of them"
+            )
+    chosen = []
+    for name in names:
+        own = is_own_table(name)
+        takes_target = own or (celeba and DATASETS[name].target)
+        chosen.append(
+            {
+                "target": options.target if takes_target else None,
+                "labels": options.labels if own else None,
+                "split_column": options.split_column if own else None,
+            }
         )
-    return takers
+    return chosen
 
 
 def _refuse_twins(asked: Sequence[Request]) -> None:

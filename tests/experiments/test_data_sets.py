@@ -180,6 +180,9 @@ def test_features_and_target_reach_those_that_they_are_for(own):
     )
     assert tokens(asked) == ["own-a,b:c:pca:3", "digits:pca:3", "celeba:pca:4", "own-other:pca:5"]
     assert [r.options.target for r in asked] == ["target", None, None, "target"]
+    given = {"target": "target", "rounds": 10}
+    assert [r.given(given) == given for r in asked] == [True, False, False, True]
+    assert asked[1].given(given) == {"rounds": 10}  # --target is not for it
     (alone,) = requests(ComparisonOptions(datasets=("celeba",), target="Young"), silent)
     assert alone.options.target == "Young"
 
@@ -191,6 +194,7 @@ def test_features_and_target_reach_those_that_they_are_for(own):
         ("--datasets OWN --target outcome", "a,b:c.csv: unknown --target 'outcome'"),
         ("--datasets OWN OWN:pca:3 --target target", "a,b:c.csv twice"),
         ("--datasets bank --target y", "and --datasets has none of them"),
+        ("--datasets bank --split-column part", "--split-column is for your own tables, and"),
         ("--datasets OWN:efficientnet --target target", "--features efficientnet is for images"),
         ("--datasets bank absent.csv --target y", "absent.csv does not exist"),
         ("--datasets bank --data-dir absent", "--data-dir absent is not a folder"),
