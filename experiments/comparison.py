@@ -19,6 +19,7 @@ from data_utils import make_split
 from experiments import listing, report, statistics, tables
 from experiments.data_sets import LeftOut, Request, fetch_all, look_for, requests
 from experiments.options import ComparisonOptions
+from experiments.pictures import picture_files
 from experiments.pipeline import below_majority_note, open_table
 from experiments.results import Result, save
 from experiments.runner import run_experiment
@@ -109,7 +110,7 @@ def write_report(folder: Path, comparison: report.Comparison) -> None:
             "report.md": report.markdown_report(comparison).encode(),
             "table.csv": csv_bytes(report.long_table(comparison)),
             "table.tex": report.latex_table(comparison).encode(),
-            "penalties.png": report.heat_map(comparison.penalties),
+            **picture_files("penalties", report.heat_map(comparison)),
             **report.figure_files(comparison),
         },
     )

@@ -1,93 +1,204 @@
-"""Pictures of learning curves, and the colours that all pictures share."""
+"""Pictures of learning curves: one data set in a picture, or a panel of a figure."""
 
-import io
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from sklearn.isotonic import isotonic_regression
 
 from common.escape import mathtext
-from experiments.metrics import ACCURACY, Metric, by_round
-from strategies.registry import (
-    REFERENCES,
-    VALIDATION_FORM,
-    VALIDATION_FORMS,
-    gives_own_labels,
-    titles,
-)
+from data_prep.catalogue import Dataset
+from experiments.chart import MAJORITY, Chart, Line, caption, read_chart
+from experiments.looks import LEVELS, OTHERS, Look, dashes, highlighted, looks
+from experiments.metrics import ACCURACY, Metric
+from experiments.pictures import Picture, drawing, picture_of
+from strategies.registry import REFERENCES
 
-# Okabe-Ito for the paper's seven, Tol's muted colours for the others, in the registry's order.
-PALETTE = (
-    "#000000 #E69F00 #56B4E9 #009E73 #CC79A7 #D55E00 #0072B2 #882255 #44AA99 #AA4499 "
-    "#117733 #999933 #661100 #6699CC #DDCC77 #CC6677 #332288 #88CCEE #EE99AA"
-).split()
-GREY = "#808080"
+if TYPE_CHECKING:  # half a second that --no-plot need not wait for
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-
-def colour_of(method: str) -> str:
-    """The colour of a method in every picture; references are grey.
-
-    A form that trains on the validation rows has the colour of its baseline.
-    """
-    if method in REFERENCES:
-        return GREY
-    method, names = method.removesuffix(VALIDATION_FORM), list(titles())
-    return PALETTE[names.index(method) % len(PALETTE)] if method in names else PALETTE[0]
+# In inches.
+WIDTH, AXES_HEIGHT = 9.0, 4.1
+LEFT, LINE = 0.8, 0.17
+LABEL_GAP = 0.185  # between two labels at the line ends
+LETTER = 0.0078  # the width of a letter, seldom more, in each point of the size of its font
+SETTING, CAPTION, LABEL = 8.5, 8.0, 9.0  # points
 
 
-def line_style(method: str) -> str | tuple[int, tuple[float, ...]]:
-    """How the line of a method is drawn, as matplotlib takes it."""
-    if method in REFERENCES:
-        return ":"
-    if method in VALIDATION_FORMS:
-        return 0, (2.5, 1, 0.8, 1)
-    return "-" if gives_own_labels(method) else (0, (4, 1.5))
+@dataclass(frozen=True)
+class Heading:
+    """What stands above a picture: the data set's title, and the setting in a smaller line."""
+
+    title: str
+    setting: str = ""
+
+
+def short_title(dataset: Dataset) -> str:
+    """The title of a data set; of the user's own table the file's name without its folders."""
+    return Path(dataset.title).name
 
 
 def curves_picture(
-    curves: pd.DataFrame, title: str, metric: Metric = ACCURACY, xlabel: str = "round"
-) -> bytes:
-    """The learning curves as a PNG: a line per method, and if there are several seeds, a band of
-    95 % confidence in its mean.
+    curves: pd.DataFrame,
+    heading: Heading,
+    metric: Metric = ACCURACY,
+    majority: float | None = None,
+    xlabel: str = "round",
+) -> Picture:
+    """The learning curves of one data set.
 
-    curves : method, seed, round and the metric's column, as in curves.csv. Methods that buy no
-    label are drawn solid, references dotted, forms that train on the validation rows dash-dotted,
-    the others dashed. Seeds in which the metric is undefined are left out.
+    curves : method, seed, round and the metric's column, as in curves.csv.
+    majority : the test accuracy of always answering the most frequent class, a fraction.
     xlabel : what the column round holds.
+
+    At most six methods are highlighted, with markers, a band of 95 % confidence in the mean (for
+    five seeds or more) and a label at the line's end; the others are grey. References are levels.
+    The caption in the picture explains this.
     """
-    from matplotlib.figure import Figure  # half a second that --no-plot need not wait for
+    with drawing():
+        return picture_of(curves_figure(read_chart(curves, metric, majority), heading, xlabel))
 
-    values = by_round(curves, metric).T
-    ends = values.iloc[-1].groupby("method").mean().fillna(-np.inf)
-    # the legend lists them as the lines end, from top to bottom
-    methods = sorted(dict.fromkeys(curves["method"]), key=lambda m: -ends[m])
-    figure = Figure(figsize=(8.5, max(4.8, 1.2 + 0.3 * len(methods))), layout="constrained")
-    axes = figure.subplots()
-    for i, method in enumerate(methods):
-        seeds = values[method].count(axis=1).max()
-        mean, spread = values[method].mean(axis=1), values[method].std(axis=1)
-        own, colour = gives_own_labels(method), colour_of(method)
-        axes.plot(
-            mean,
-            color=colour,
-            # curves can coincide: later ones are thinner, so that both are seen
-            linewidth=4.0 - 2.5 * i / max(len(methods) - 1, 1),
-            linestyle=line_style(method),
-            label=titles().get(method, method) + (" (buys no label)" if own else ""),
-        )
-        if seeds > 1:
-            half = 1.96 * spread / np.sqrt(seeds)
-            axes.fill_between(mean.index, mean - half, mean + half, color=colour, alpha=0.12, lw=0)
-    figure.suptitle(mathtext(title), fontsize=10)
-    axes.set(xlabel=xlabel, ylabel=metric.label)
-    axes.set_xlim(0, values.index[-1])
+
+def curves_figure(chart: Chart, heading: Heading, xlabel: str = "round") -> Figure:
+    """The picture of a chart, as a figure of matplotlib."""
+    from matplotlib.figure import Figure
+
+    lines = [line.methods[0] for line in chart.lines]  # coinciding curves count once
+    colours = looks(highlighted([chart.area[lines]]))
+    titles, above = wrapped(heading.title, 13), wrapped(heading.setting, SETTING)
+    below = wrapped(caption(chart, colours), CAPTION)
+    top = 0.28 + 0.22 * len(titles) + LINE * len(above)
+    bottom = 0.7 + LINE * len(below)
+    height = top + AXES_HEIGHT + bottom
+    entries = label_entries(chart, colours)
+    right = 0.45 + LABEL * LETTER * max((len(text) for _, text, _ in entries), default=0)
+
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.add_axes(
+        (LEFT / WIDTH, bottom / height, (WIDTH - LEFT - right) / WIDTH, AXES_HEIGHT / height)
+    )
+    draw_chart(axes, chart, colours)
+    draw_labels(axes, entries)
+    axes.set(xlabel=xlabel, ylabel=chart.metric.label)
+    write_lines(figure, titles, height - 0.3, size=12, step=0.22)
+    write_lines(figure, above, height - 0.3 - 0.22 * len(titles), size=SETTING)
+    write_lines(figure, below, LINE * len(below), size=CAPTION)
+    return figure
+
+
+def draw_chart(axes: Axes, chart: Chart, colours: Mapping[str, Look]) -> None:
+    """Draw lines, bands and levels. colours : of the highlighted methods."""
+    for title, value in chart.shown_levels.items():
+        axes.axhline(value, color=LEVELS, label=title, zorder=2, **level_style(title))
+    for line in chart.lines:
+        if not set(line.methods) & set(colours):
+            style = dashes(line.methods[0])
+            axes.plot(line.mean, color=OTHERS, linewidth=1.1, linestyle=style, zorder=1)
+    for place, (method, look) in reversed(list(enumerate(colours.items()))):
+        coloured = chart.of(method)
+        if coloured is not None:
+            _draw_highlighted(axes, coloured, line_style(method, look), place)
+    axes.set(xlim=(chart.rounds[0], chart.rounds[-1]), ylim=chart.limits())
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside right center", frameon=False)
-    return png_bytes(figure)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    if not chart.lines and not chart.levels:
+        axes.text(0.5, 0.5, f"no {chart.metric.title} is defined on these test sets",
+                  ha="center", va="center", transform=axes.transAxes)  # fmt: skip
 
 
-def png_bytes(figure) -> bytes:
-    """A figure as a PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    return buffer.getvalue()
+def _draw_highlighted(axes: Axes, line: Line, style: dict, place: int) -> None:
+    """Draw a highlighted line and, if there are enough seeds, its band. place 0 lies on top."""
+    mean, half = line.mean, line.half
+    if len(half):
+        low, high = mean[half.index] - half, mean[half.index] + half
+        axes.fill_between(half.index, low, high, color=style["color"], alpha=0.11, lw=0, zorder=1.5)
+    every = max(1, round(len(mean) / 11))
+    axes.plot(mean, label=line.title, markevery=(place % every, every), zorder=4 - 0.1 * place,
+              **style)  # fmt: skip
+
+
+def line_style(method: str, look: Look) -> dict:
+    """The line of a highlighted method, as ``Axes.plot`` takes it."""
+    return {
+        "color": look.colour,
+        "linewidth": 1.8,
+        "linestyle": dashes(method),
+        "marker": look.marker,
+        "markersize": 5.5,
+        "markeredgecolor": "w",
+        "markeredgewidth": 0.5,
+        "clip_on": False,
+    }
+
+
+def level_style(title: str) -> dict:
+    """The line of a level, by its title."""
+    if title == MAJORITY:
+        return {"linewidth": 0.9, "linestyle": "-"}
+    names = {reference.title: name for name, reference in REFERENCES.items()}
+    return {"linewidth": 1.4, "linestyle": dashes(names[title])}
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def label_entries(chart: Chart, colours: Mapping[str, Look]) -> list[tuple[float, str, str]]:
+    """The labels at the line ends: the height of the end, the text, and the colour."""
+    levels = [(value, title, LEVELS) for title, value in chart.shown_levels.items()]
+    lines = [(line, look.colour) for name, look in colours.items() if (line := chart.of(name))]
+    return [(line.mean.iloc[-1], line.label, colour) for line, colour in lines] + levels
+
+
+def draw_labels(axes: Axes, entries: Iterable[tuple[float, str, str]]) -> None:
+    """Write the labels right of the axes, each as near to its line's end as the others let it."""
+    entries = sorted(entries, key=lambda entry: entry[0])
+    low, high = axes.get_ylim()
+    ends = [(value - low) / (high - low) for value, _, _ in entries]
+    width = axes.get_position().width * WIDTH
+    for end, place, (_, text, colour) in zip(
+        ends, spread(ends, LABEL_GAP / AXES_HEIGHT), entries, strict=True
+    ):
+        axes.plot(
+            [1 + 0.08 / width, 1 + 0.24 / width], [end, place],
+            color=colour, linewidth=0.7, clip_on=False, transform=axes.transAxes,
+        )  # fmt: skip
+        axes.text(1 + 0.29 / width, place, text, color=colour, fontsize=LABEL, va="center",
+                  transform=axes.transAxes)  # fmt: skip
+
+
+def spread(ends: Sequence[float], gap: float) -> np.ndarray:
+    """Places from 0 to 1, at least ``gap`` apart, as near to ``ends`` as least squares can.
+
+    ends : in ascending order, fractions of the height.
+    """
+    if not len(ends):
+        return np.array([])
+    steps = gap * np.arange(len(ends))
+    most = 1 - steps[-1]
+    return steps + isotonic_regression(np.asarray(ends) - steps, y_min=0, y_max=most)
+
+
+def wrapped(text: str, size: float, width: float = WIDTH) -> list[str]:
+    """The text in lines that fit into ``width`` inches, in a font of ``size`` points."""
+    return wrap(text, int((width - 0.4) / (LETTER * size)), break_on_hyphens=False)
+
+
+def write_lines(
+    figure: Figure, lines: Sequence[str], height: float, size: float, step: float = LINE, **style
+) -> None:
+    """Write lines of text from the left edge, the first one ``height`` inches above the bottom.
+
+    step : from one line to the next, in inches.
+    """
+    width, total = figure.get_size_inches()
+    for i, line in enumerate(lines):
+        place = 0.2 / width, (height - i * step) / total
+        figure.text(*place, mathtext(line), fontsize=size, **style)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from textwrap import wrap
 from urllib.parse import quote
 
 import numpy as np
@@ -16,7 +17,7 @@ from experiments.audit import confusion, drift
 from experiments.data_sets import LeftOut
 from experiments.figure import comparison_figure
 from experiments.metrics import Metric
-from experiments.plots import png_bytes
+from experiments.pictures import Picture, drawing, picture_of
 from experiments.results import Result
 from experiments.tables import statistics_cells, with_deviation
 from strategies.registry import REFERENCES, gives_own_labels, titles
@@ -149,7 +150,7 @@ def _penalties_section(comparison: Comparison) -> list[str]:
         "",
         "How often the method of a row beats that of a column: each data set gives 1/R for each of "
         "its R rounds in which a paired t-test says so. The last row is the mean of a column, what "
-        "a method suffers: less is better.",
+        "a method suffers: less is better. The method that suffers least comes first.",
         "",
         *markdown_table(with_means(comparison.penalties).round(2)),
         "",
@@ -191,8 +192,12 @@ def _dataset_section(result: Result, summary: pd.DataFrame) -> list[str]:
 
 
 def with_means(penalties: pd.DataFrame) -> pd.DataFrame:
-    """The penalty matrix with the methods' titles, and the mean of each column below."""
-    shown = penalties.rename(index=titles(), columns=titles())
+    """The penalty matrix with the methods' titles, and the mean of each column below.
+
+    The method that suffers least comes first.
+    """
+    order = penalties.mean().sort_values(kind="stable").index
+    shown = penalties.loc[order, order].rename(index=titles(), columns=titles())
     return pd.concat([shown, shown.mean().rename("mean").to_frame().T])
 
 
@@ -301,20 +306,34 @@ def figure_files(comparison: Comparison) -> Mapping[str, bytes | None]:
     return comparison_figure(comparison.results, short, comparison.order)
 
 
-def heat_map(penalties: pd.DataFrame) -> bytes:
-    """The penalty matrix as a PNG, its column means below."""
+def heat_map(comparison: Comparison) -> Picture:
+    """The penalty matrix, and below it the mean of each column."""
+    with drawing():
+        return picture_of(heat_map_figure(comparison.penalties, len(comparison.results)))
+
+
+def heat_map_figure(penalties: pd.DataFrame, datasets: int) -> Figure:
+    """The same as a figure of matplotlib. datasets : how many there are."""
     shown = with_means(penalties)
-    size = 2.5 + 0.55 * len(penalties)
-    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    size = max(4.2, 2.5 + 0.55 * len(penalties))
+    figure = Figure(figsize=(size + 1, size + 1), layout="constrained")
+    figure.suptitle("How often a method beats another", x=0.01, ha="left", weight="bold")
     axes = figure.subplots()
-    axes.imshow(shown, cmap="Blues", vmin=0)
+    axes.imshow(shown, cmap="Blues", vmin=0, vmax=max(shown.to_numpy().max(), 1e-9))
     axes.set_xticks(range(len(shown.columns)), shown.columns, rotation=45, ha="right")
-    axes.set_yticks(range(len(shown)), shown.index)
+    axes.set_yticks(range(len(shown)), [*shown.index[:-1], "mean: what it suffers"])
     dark = 0.6 * shown.to_numpy().max()
     for (i, j), value in np.ndenumerate(shown.to_numpy()):
-        axes.text(
-            j, i, f"{value:.1f}", ha="center", va="center", color="w" if value > dark else "k"
-        )
+        if round(value, 1) > 0:
+            axes.text(
+                j, i, f"{value:.1f}", ha="center", va="center", color="w" if value > dark else "k"
+            )
     axes.axhline(len(shown) - 1.5, color="k", lw=1)
-    axes.set(xlabel="is beaten", ylabel="beats")
-    return png_bytes(figure)
+    axes.set(xlabel="… the method of this column", ylabel="the method of this row beats …")
+    words = (
+        f"Each of {datasets} data sets gives 1/R to a cell for each of its R rounds in which a "
+        f"paired t-test says so: {datasets} is the most. Blank: below 0.05. Sorted by the mean "
+        "of the column; less is better."
+    )
+    figure.supxlabel("\n".join(wrap(words, int(15 * size))), x=0.01, ha="left", fontsize=8)
+    return figure

@@ -19,7 +19,8 @@ from common.provenance import provenance
 from data_utils import Split, Table
 from experiments.loop import PickRecord, RoundRecord, RunRecords
 from experiments.metrics import METRICS, Metric
-from experiments.plots import curves_picture
+from experiments.pictures import picture_files
+from experiments.plots import Heading, curves_picture, short_title
 from experiments.settings import Settings
 from experiments.store import Store, UnusableRun
 from strategies.registry import REFERENCES
@@ -129,8 +130,8 @@ def save(
     """
     picture = None
     if result.settings.plot:
-        title = f"{result.source}\n{result.settings.describe()}"
-        picture = curves_picture(result.curves, title, result.metric)
+        heading = Heading(short_title(result.table.dataset), result.heading)
+        picture = curves_picture(result.curves, heading, result.metric, result.majority_accuracy)
     name, protocol = result.table.dataset.name, result.settings.protocol
     earlier, _ = result.earlier
     more_curves = curves_frame([r for of in earlier for r in of.curve], name, protocol)
@@ -142,7 +143,7 @@ def save(
             CURVES: csv_bytes(_joined(result.curves, more_curves)),
             PICKS: csv_bytes(_joined(result.picks, more_picks)),
             RUN: json_bytes(manifest),
-            "curves.png": picture,
+            **picture_files("curves", picture),
             **(files or {}),
         },
     )

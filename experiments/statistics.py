@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import t as student
 from scipy.stats import ttest_rel, wilcoxon
 from statsmodels.stats.multitest import multipletests
@@ -16,6 +17,7 @@ from common.kinds import TextEnum
 from experiments.metrics import ACCURACY, DECIMALS, Metric, by_round
 
 LEVEL = 0.05
+MIN_SEEDS = 5  # for an interval: of two seeds it is 13 standard deviations wide, and says nothing
 
 
 class Verdict(TextEnum):
@@ -30,6 +32,16 @@ def aulc(values: pd.DataFrame) -> pd.Series:
     """Area under each learning curve (row) by trapezoids, divided by its rounds: in their unit."""
     area = np.trapezoid(values, axis=1) / (values.shape[1] - 1)
     return pd.Series(area, index=values.index).round(DECIMALS)
+
+
+def half_width(deviation: ArrayLike, n: ArrayLike) -> np.ndarray:
+    """Half the width of the 95 % confidence interval of a mean over ``n`` seeds, by Student's t.
+
+    deviation : the standard deviation over these seeds. NaN for fewer than MIN_SEEDS.
+    """
+    n = np.maximum(n, 1)
+    half = student.ppf(0.975, np.maximum(n - 1, 1)) * deviation / np.sqrt(n)
+    return np.where(n >= MIN_SEEDS, half, np.nan)
 
 
 def last_round(curves: pd.DataFrame) -> pd.DataFrame:

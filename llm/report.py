@@ -6,9 +6,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from common.escape import markdown
+from common.escape import markdown, mathtext
 from common.files import csv_bytes
-from experiments.plots import GREY, colour_of, curves_picture, png_bytes
+from experiments.looks import LEVELS, OTHERS, Look, looks
+from experiments.pictures import Picture, drawing, picture_files, picture_of
+from experiments.plots import WIDTH, Heading, curves_picture, short_title, wrapped
 from experiments.report import markdown_table
 from experiments.results import Result
 from experiments.tables import printed, rounds_table, with_deviation
@@ -75,8 +77,8 @@ class LanguageReport:
             "tuned.csv": csv_bytes(self.tuned),
             "gallery.csv": csv_bytes(self.gallery),
             "report.md": markdown_report(self).encode(),
-            "fidelity.png": gains_picture(self.tuned) if plot else None,
-            "tuned.png": tuned_picture(self) if curves else None,
+            **picture_files("fidelity", gains_picture(self) if plot else None),
+            **picture_files("tuned", tuned_picture(self) if curves else None),
         }
 
 
@@ -204,33 +206,44 @@ def shortened(text: str) -> str:
 # --- pictures -------------------------------------------------------------------------------------
 
 
-def gains_picture(tuned: pd.DataFrame) -> bytes:
-    """Gain of the stand-in against gain of the encoder as a PNG.
+def gains_picture(report: LanguageReport) -> Picture:
+    """Gain of the stand-in against gain of the encoder, and the diagonal of equal gains.
 
-    tuned : as in tuned.csv. A small point is a method on a seed, a large one a method's mean.
+    A small point is a method on a seed, a large one a method's mean.
     """
     from matplotlib.figure import Figure  # half a second that --no-plot need not pay
 
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
-    axes = figure.subplots()
-    x, y = 100 * gains(tuned, "stand_in"), 100 * gains(tuned, "tuned")
-    for method in (m for m in dict.fromkeys(tuned["method"]) if m != NONE):
-        colour = colour_of(method)
-        axes.scatter(x[method], y[method], 18, color=colour, alpha=0.45, lw=0)
-        axes.scatter(x[method].mean(), y[method].mean(), 90, color=colour, label=TITLES[method])
-    axes.axhline(0, color=GREY, lw=0.8)
-    axes.axvline(0, color=GREY, lw=0.8)
-    axes.set(
-        xlabel="gain of the stand-in (points of test accuracy)",
-        ylabel="gain of the fine-tuned encoder (points)",
-    )
-    axes.grid(alpha=0.3)
-    figure.legend(loc="outside right center", frameon=False)
-    return png_bytes(figure)
+    methods = [method for method in dict.fromkeys(report.tuned["method"]) if method != NONE]
+    shown = looks([method for method in methods if method not in REFERENCES])
+    with drawing():
+        figure = Figure(figsize=(6.8, 5.2), layout="constrained")
+        title = f"{short_title(report.result.table.dataset)}: does the encoder gain as well?"
+        figure.suptitle(mathtext(title), x=0.01, ha="left", fontsize=11, weight="bold")
+        axes = figure.subplots()
+        x, y = 100 * gains(report.tuned, "stand_in"), 100 * gains(report.tuned, "tuned")
+        for method in methods:
+            colour, marker = vars(shown.get(method, Look(LEVELS, "X"))).values()
+            axes.scatter(x[method], y[method], 20, color=colour, marker=marker, alpha=0.45, lw=0)
+            axes.scatter(x[method].mean(), y[method].mean(), 90, color=colour, marker=marker,
+                         label=TITLES[method])  # fmt: skip
+        axes.axhline(0, color=OTHERS, lw=0.8, zorder=0)
+        axes.axvline(0, color=OTHERS, lw=0.8, zorder=0)
+        axes.axline((0, 0), slope=1, color=LEVELS, lw=0.9, ls=":", zorder=0, label="equal gains")
+        setting = wrapped(report.training, 8, 0.7 * WIDTH)
+        axes.set_title("\n".join(map(mathtext, setting)), loc="left", fontsize=8)
+        axes.set(
+            xlabel="gain of the stand-in (points of test accuracy)",
+            ylabel="gain of the fine-tuned encoder (points)",
+        )
+        axes.grid(alpha=0.3)
+        figure.legend(loc="outside right center", frameon=False)
+        words = "A small point is a method on a seed, a large one its mean over the seeds."
+        figure.supxlabel(words, x=0.01, ha="left", fontsize=8)
+        return picture_of(figure)
 
 
-def tuned_picture(report: LanguageReport) -> bytes:
-    """The encoder's accuracy by number of labels as a PNG; a reference is a level line.
+def tuned_picture(report: LanguageReport) -> Picture:
+    """The encoder's accuracy by number of labels; a reference is a level line.
 
     A form that trains on the validation rows does not start at no added labels.
     """
@@ -245,4 +258,5 @@ def tuned_picture(report: LanguageReport) -> bytes:
     ]
     frame = pd.concat([*starts, rest]).rename(columns={"tuned": "test_accuracy"})
     frame = frame.assign(round=frame["round"] * budget)
-    return curves_picture(frame, report.training, xlabel="labels given or bought")
+    title = f"{short_title(report.result.table.dataset)}: the fine-tuned encoder"
+    return curves_picture(frame, Heading(title, report.training), xlabel="labels given or bought")

@@ -17,14 +17,17 @@ from studies.bench import Bench
 class Finding:
     """What a study found.
 
-    table : a column ``x_sd`` is the standard deviation of ``x`` over seeds. Accuracies and shares
-        are in %, gains in points of test accuracy.
+    table : a column ``x_sd`` is the standard deviation of ``x`` over seeds, ``x_half`` half the
+        width of the 95 % interval of its mean. Accuracies and shares are in %, gains in points of
+        test accuracy.
     sentences : two; their numbers come from the data.
+    first_seed_only : whether the picture shows the first seed alone.
     """
 
     figure: Figure
     table: pd.DataFrame
     sentences: tuple[str, ...]
+    first_seed_only: bool = False
 
 
 @dataclass(frozen=True)

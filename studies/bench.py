@@ -17,6 +17,7 @@ from common.parallel import Workers, few_threads, spread
 from data_prep.features import Prepared
 from data_utils import Split, Table, make_split
 from experiments.loop import initial_l2
+from experiments.plots import short_title
 from experiments.protocols import PROTOCOLS
 from experiments.settings import LoopSettings, decided_fit
 from models import LogisticRegression
@@ -115,6 +116,11 @@ class Bench:
             leave=False,
         )
         return pd.DataFrame([row for rows in done for row in rows])
+
+    def caption(self, first_seed_only: bool = False) -> str:
+        """The data, the protocol and the seeds in a few words, for a picture."""
+        seeds = self.seeds[:1] if first_seed_only else self.seeds
+        return f"{short_title(self.table.dataset)}, {self.protocol} protocol, {seeds_words(seeds)}"
 
     def describe(self) -> str:
         """The data and the setting in words."""

@@ -1,4 +1,4 @@
-"""The look of the pictures, their panels and lines, and their PNGs for light and dark pages."""
+"""The look of the pictures, their panels, lines and headings, and their files."""
 
 import io
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +14,10 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
 
-from experiments.plots import PALETTE
+from common.escape import mathtext
+from experiments.looks import COLOURS
+from experiments.pictures import drawing, rendered
+from experiments.plots import wrapped
 from studies.seed_statistics import interval
 
 
@@ -34,9 +36,11 @@ GREY = "#858585"
 
 # The two rules that the studies compare. Their colours stand out on white and on black, also for
 # the colour-blind. A picture that compares two other things gives them the same two colours.
-RULE_COLOURS = {"salutary": PALETTE[6], "salutary_plus": PALETTE[5]}
+RULE_COLOURS = {"salutary": COLOURS[0], "salutary_plus": COLOURS[1]}
 
 WIDTH = 4.2  # inches: a phone shows this at a size at which 9 points are still read
+BAND = "95 % confidence"  # marks the bands, so that a picture with bands can say so
+LINE = 0.155  # inches, from a line of the heading to the next
 DPI = 240  # twice the pixels of a column on a desktop, three times the pixels of one on a phone
 
 _STYLE: dict[Any, Any] = {
@@ -67,7 +71,7 @@ _STYLE: dict[Any, Any] = {
 
 def picture_style() -> AbstractContextManager[None]:
     """The look of every picture, as long as the context lasts."""
-    return matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "agg", **_STYLE})
+    return drawing(_STYLE)
 
 
 # --- panels and lines -----------------------------------------------------------------------------
@@ -94,7 +98,9 @@ def mean_line(axes: Axes, records: pd.DataFrame, x: str, y: str, **style: Any) -
     means, halves = groups.mean(), groups.agg(interval)
     if not np.isinf(halves).any():
         low, high = means - halves, means + halves
-        axes.fill_between(range(len(means)), low, high, color=style["color"], alpha=0.15, lw=0)
+        axes.fill_between(
+            range(len(means)), low, high, color=style["color"], alpha=0.15, lw=0, gid=BAND
+        )
 
 
 def bare_mean_line(axes: Axes, records: pd.DataFrame, x: str, y: str, **style: Any) -> None:
@@ -115,28 +121,62 @@ def legend_above(figure: Figure, axes: Axes, columns: int = 2) -> None:
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)
 
 
-# --- PNGs -----------------------------------------------------------------------------------------
+def write_heading(figure: Figure, title: str, setting: str) -> None:
+    """Write the title and, smaller, the data and what bands mean above a finished figure.
+
+    The figure grows by the height of these lines.
+    """
+    if figure.findobj(lambda artist: artist.get_gid() == BAND):
+        setting += "; bands: 95 % confidence intervals of the mean"
+    lines = [(line, 10.0, LIGHT.text, "bold") for line in wrapped(title, 10.5, WIDTH + 0.2)]
+    lines += [(line, 7.5, LIGHT.muted, "normal") for line in wrapped(setting, 7.5, WIDTH + 0.2)]
+    width, height = figure.get_size_inches()
+    total = height + 0.08 + LINE * len(lines)
+    share = height / total
+    figure.draw_without_rendering()  # places everything
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, wide, high = axes.get_position(original=True).bounds
+        axes.set_position((left, bottom * share, wide, high * share))
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, share), figure.transFigure)
+    figure.set_size_inches(width, total)
+    for i, (line, size, colour, weight) in enumerate(lines):
+        place = 0.1 / width, 1 - (0.16 + LINE * i) / total
+        figure.text(*place, mathtext(line), fontsize=size, color=colour, weight=weight)
 
 
-def light_and_dark(figure: Figure) -> tuple[bytes, bytes]:
-    """The figure as two PNGs, for a light and for a dark page; it keeps the dark colours."""
-    light = _png(figure)
+# --- files ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StudyPicture:
+    """A figure as two PNGs, for a light and for a dark page, and as a PDF."""
+
+    light: bytes
+    dark: bytes
+    pdf: bytes
+
+
+def study_picture(figure: Figure) -> StudyPicture:
+    """The files of a figure; it keeps the dark colours."""
+    light, pdf = _png(figure), rendered(figure, "pdf", DPI)
     figure.set_facecolor(DARK.background)
     for axes in figure.axes:
         axes.tick_params(color=DARK.muted, labelcolor=DARK.muted)
         axes.spines[:].set_edgecolor(DARK.muted)
+    dark = {LIGHT.text: DARK.text, LIGHT.muted: DARK.muted}
     for text in figure.findobj(Text):
-        if text.get_color() == LIGHT.text:
-            text.set_color(DARK.text)
+        if (colour := str(text.get_color())) in dark:
+            text.set_color(dark[colour])
     for image in figure.findobj(AxesImage):
         image.set_cmap("gray")  # has no effect on images of three channels
-    return light, _png(figure)
+    return StudyPicture(light, _png(figure), pdf)
 
 
 def _png(figure: Figure) -> bytes:
     """The figure in 256 colours: nobody sees a difference, and it takes a third of the bytes."""
-    drawn, packed = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI)
+    drawn, packed = io.BytesIO(rendered(figure, "png", DPI)), io.BytesIO()
     picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     picture.save(packed, format="png", optimize=True)
     return packed.getvalue()

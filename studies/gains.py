@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from data_utils import Split
+from experiments.looks import COLOURS
 from experiments.loop import RoundRecord, run
-from experiments.plots import PALETTE
 from experiments.settings import LoopSettings
 from studies.drawing import GREY, RULE_COLOURS, bare_mean_line, mean_line, name_levels
 from studies.wording import title_of
@@ -19,8 +19,8 @@ LINES: dict[str, dict[str, Any]] = {
     "salutary": {"color": RULE_COLOURS["salutary"]},
     "salutary_plus": {"color": RULE_COLOURS["salutary_plus"]},
     "random": {"color": GREY, "ls": ":"},
-    "margin": {"color": PALETTE[4], "ls": "-."},
-    "labeled_plus_validation": {"color": PALETTE[3], "ls": "--"},
+    "margin": {"color": COLOURS[3], "ls": "-."},
+    "labeled_plus_validation": {"color": COLOURS[5], "ls": "--"},
 }
 # Names in the legend, for methods whose title does not say which labels are trained on.
 NAMES = {

@@ -39,8 +39,8 @@ class GalleryRecord:
 
 @study(
     "Images whose salutary label is not the true one",
-    "Picks of the paper's rule in some rounds of the first seed, highest benefit first: true class "
-    "→ label given.",
+    "Picks of the paper's rule whose label is not the true one, in some rounds of the first seed, "
+    "highest benefit first: true class → label given.",
     dataset="mnist:pca:50",
     images=True,
 )
@@ -53,6 +53,7 @@ def gallery(bench: Bench) -> Finding:
         image_grid(bench, wrong[wrong["seed"] == bench.seeds[0]]),
         mean_and_deviation(by_round, ["round"]),
         _sentences(records, wrong, by_round),
+        first_seed_only=True,
     )
 
 
@@ -80,9 +81,11 @@ def image_grid(bench: Bench, wrong: pd.DataFrame) -> Figure:
     figure, axes = panels(len(rounds), COLUMNS, height=0.82)
     for cells, round_number in zip(axes, rounds, strict=True):
         of_round = wrong[wrong["round"] == round_number].sort_values("score", ascending=False)
-        cells[0].set_ylabel(f"round {round_number}")
+        share = f"{len(of_round)} of {bench.budget}"
+        cells[0].set_ylabel(f"round {round_number}\n{share}\nnot true", fontsize=7.5)
         if of_round.empty:
-            note = cells[0].text(0, 0.5, "every label is true", va="center")
+            words = f"all {bench.budget} labels of this round are the true ones"
+            note = cells[0].text(0, 0.5, words, va="center")
             note.set_in_layout(False)  # otherwise the first column would be as wide as the note
         for cell in cells:
             cell.set(xticks=[], yticks=[])

@@ -33,8 +33,8 @@ def _section(result: StudyResult) -> str:
         name=html(study.name),
         title=html(study.title),
         shows=html(study.shows),
-        light=_data_uri(result.light),
-        dark=_data_uri(result.dark),
+        light=_data_uri(result.picture.light),
+        dark=_data_uri(result.picture.dark),
         alt=html(f"{study.title} {study.shows} {' '.join(finding.sentences)}"),
         width=width,
         height=height,
@@ -139,8 +139,9 @@ both read the labels of the validation set.</p>
 {body}
 </main>
 <footer>
-<p>Lines and tables are means over seeds. Bands and the ± of sentences are 95 % confidence intervals
-of the mean, the ± of tables standard deviations. Accuracies and shares are in %, gains in points of
+<p>Lines and tables are means over seeds. Bands and every ± are 95 % confidence intervals of the
+mean; with fewer than five seeds there are none. The CSV files also hold the standard deviations, in
+the columns <code>…_sd</code>. Accuracies and shares are in %, gains in points of
 test accuracy. “Clearly” means that the interval leaves out zero.</p>
 <p>Made by <code>{command}</code>; the same command gives the same page.</p>
 </footer>

@@ -97,15 +97,14 @@ def _figure(records: pd.DataFrame) -> Figure:
     figure, (axes,) = panels(1, 2, height=2.7)
     groups = records.groupby("rows", sort=False)
     for panel, (group, of_group) in zip(axes, groups, strict=True):
-        ends = of_group["real"].min(), of_group["real"].max()
-        panel.plot(ends, ends, color=GREY, lw=1, zorder=3, label="as predicted")
+        panel.axline((0, 0), slope=1, color=GREY, lw=1, zorder=3, label="as predicted")
         estimates = of_group.groupby("estimate", sort=False)
         for (estimate, points), colour in zip(estimates, RULE_COLOURS.values(), strict=True):
             panel.scatter(
                 points["predicted"],
                 points["real"],
                 s=8,
-                alpha=0.4,
+                alpha=0.55,
                 lw=0,
                 color=colour,
                 label=ESTIMATES[estimate],

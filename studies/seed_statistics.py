@@ -5,22 +5,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+
+from experiments.statistics import MIN_SEEDS, half_width
 
 SeedValues: TypeAlias = Sequence[float] | np.ndarray | pd.Series  # one number per seed
-
-MIN_SEEDS = 5  # for an interval: of two seeds it is 13 standard deviations wide, and says nothing
 
 
 def interval(values: SeedValues) -> float:
     """Half the width of the 95 % confidence interval of the mean over seeds.
 
-    Infinite for fewer than MIN_SEEDS values.
+    Infinite for fewer than MIN_SEEDS values, see experiments/statistics.py.
     """
-    n = len(values)
-    if n < MIN_SEEDS:
+    if len(values) < MIN_SEEDS:
         return np.inf
-    return float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    return float(half_width(np.std(values, ddof=1), len(values)))
 
 
 def clearly_positive(values: SeedValues) -> bool:
@@ -29,16 +27,21 @@ def clearly_positive(values: SeedValues) -> bool:
 
 
 def mean_and_deviation(records: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Mean and standard deviation over seeds (``x`` and ``x_sd``) of every other column.
+    """The mean of every other column over seeds (``x``), its standard deviation (``x_sd``), and
+    half the width of the mean's 95 % interval (``x_half``), NaN for fewer than MIN_SEEDS.
 
     records : a row per seed and value of ``by``, with a column ``seed``.
     Gives a row per value of ``by``, in the order of the records.
     """
     groups = records.drop(columns="seed").groupby(list(by), sort=False)
-    means, deviations = groups.mean(), groups.std()
+    means, deviations, counts = groups.mean(), groups.std(), groups.count()
     columns: dict[str, Any] = {}
     for name in means:
-        columns |= {name: means[name], f"{name}_sd": deviations[name]}
+        columns |= {
+            name: means[name],
+            f"{name}_sd": deviations[name],
+            f"{name}_half": half_width(deviations[name], counts[name]),
+        }
     return pd.DataFrame(columns).round(6).reset_index()  # digits beyond these are rounding errors
 
 

@@ -38,21 +38,21 @@ def verdict(differences: SeedValues) -> str:
 
 
 def table_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of a Finding as text: a mean and its deviation share a cell.
+    """The table of a Finding as text: a mean and half its 95 % interval share a cell.
 
     Numbers have two digits after the point, or one if the column reaches 20.
     """
     columns = {}
     for name in table.columns:
-        if name.endswith("_sd"):
+        if name.endswith(("_sd", "_half")):
             continue
         cells = table[name]
         if pd.api.types.is_float_dtype(cells):
             digits = 2 if cells.abs().max() < 20 else 1
             text = (cells.round(digits) + 0.0).map(f"{{:.{digits}f}}".format)
-            deviations = table.get(f"{name}_sd")
-            if deviations is not None and deviations.notna().any():
-                text += deviations.map(f" ± {{:.{digits}f}}".format)
+            halves = table.get(f"{name}_half")
+            if halves is not None and halves.notna().any():
+                text += halves.map(f" ± {{:.{digits}f}}".format).where(halves.notna(), "")
             cells = text.where(cells.notna(), "")
         elif pd.api.types.is_integer_dtype(cells):
             cells = cells.map("{:,}".format)

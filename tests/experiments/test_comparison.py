@@ -20,10 +20,11 @@ from matplotlib.mathtext import MathTextParser
 from common.kinds import MetricName
 from compare import main
 from data_prep.catalogue import DATASETS
+from experiments import report as report_module
 from experiments import statistics
 from experiments.metrics import ACCURACY, METRICS
 from experiments.options import ExperimentOptions
-from experiments.plots import curves_picture
+from experiments.plots import Heading, curves_picture
 from experiments.report import Comparison, latex_table
 from experiments.settings import settle
 from strategies.registry import titles
@@ -50,11 +51,12 @@ def report(tmp_path_factory):
 def test_compare_writes_a_folder_per_data_set_and_the_report(report):
     assert {path.name for path in report.iterdir()} == {
         "electric-strict", "wine-strict", "report.md", "table.csv", "table.tex", "penalties.png",
-        "figure.png", "figure.pdf",
+        "penalties.pdf", "figure.png", "figure.pdf",
     }  # fmt: skip
     for folder in ("electric-strict", "wine-strict"):
         names = {path.name for path in (report / folder).iterdir()}
-        assert names == {"curves.csv", "picks.csv", "run.json", "curves.png", "runs"}
+        pictures = {"curves.png", "curves.pdf"}
+        assert names == {"curves.csv", "picks.csv", "run.json", "runs", *pictures}
     assert imread(report / "penalties.png").shape[0] > 300
 
 
@@ -98,6 +100,20 @@ def test_report_shows_every_data_set_method_and_picture(report):
     assert "$\\pm$" in tex
 
 
+def test_the_heat_map_is_sorted_by_what_methods_suffer_and_leaves_zeros_blank():
+    names = ["margin", "random", "salutary"]
+    matrix = pd.DataFrame([[0, 1.5, 0], [0.25, 0, 0], [2, 1.75, 0]], names, names)
+    axes = report_module.heat_map_figure(matrix, 2).axes[0]
+    order = ["Salutary", "Margin", "Random"]  # column means 0, 0.75 and 1.08
+    assert [label.get_text() for label in axes.get_xticklabels()] == order
+    assert [label.get_text() for label in axes.get_yticklabels()][:3] == order
+    cells = {text.get_position(): text.get_text() for text in axes.texts}
+    assert cells == {(1, 0): "2.0", (2, 0): "1.8", (2, 1): "1.5", (1, 2): "0.2",
+                     (1, 3): "0.8", (2, 3): "1.1"}  # fmt: skip
+    assert axes.get_ylabel() == "the method of this row beats …"
+    assert axes.figure.get_suptitle() == "How often a method beats another"
+
+
 @pytest.fixture(scope="module")
 def by_log_loss(tmp_path_factory):
     """One seed, of which no test can be made, and methods that pick the same rows."""
@@ -121,11 +137,10 @@ def test_a_metric_decides_all_of_the_report(by_log_loss):
     text = (by_log_loss / "report.md").read_text()
     assert "learning curve of the test log loss (smaller is better)" in text
     assert "| Salutary | 0.0" in text
-    source, described = re.search(
-        r"\n(breast_cancer.*rows\)): (.*)\.\n", text.replace("\\", "")
-    ).groups()
-    picture = curves_picture(curves, f"{source}\n{described}", metric)
-    assert (folder / "curves.png").read_bytes() == picture
+    (setting,) = re.findall(r"\n(breast_cancer.*rows\): .*)\.\n", text.replace("\\", ""))
+    picture = curves_picture(curves, Heading("Breast Cancer Wisconsin", setting), metric)
+    assert (folder / "curves.png").read_bytes() == picture.png
+    assert (folder / "curves.pdf").read_bytes() == picture.pdf
     assert "1 seed: the smallest p that 4 methods can reach is 1.000, so no ▲ or ▼ can" in text
     assert "% accuracy on the first seed's test set" in text
 

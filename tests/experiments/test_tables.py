@@ -51,7 +51,7 @@ def test_an_undefined_metric_leaves_cells_empty(seeds):
     assert shown["Margin"][5:7] == ["30", "20"]
     cells = tables.statistics_cells(statistics.summary(curves, (), metric), metric)
     assert (cells[["final", "AULC", "p", "against"]] == "").all(axis=None)
-    assert plots.curves_picture(curves, "title", metric).startswith(b"\x89PNG")
+    assert plots.curves_picture(curves, plots.Heading("title"), metric).png.startswith(b"\x89PNG")
 
 
 def test_labels_are_counted_in_the_last_round():

@@ -71,8 +71,8 @@ def whole_run() -> list[str]:
 def result_files() -> set[str]:
     """The names of the files that ``whole_run`` writes."""
     return {
-        "curves.csv", "picks.csv", "run.json", "curves.png", "tuned.csv", "tuned.png",
-        "fidelity.png", "gallery.csv", "report.md",
+        "curves.csv", "picks.csv", "run.json", "curves.png", "curves.pdf", "tuned.csv", "tuned.png",
+        "tuned.pdf", "fidelity.png", "fidelity.pdf", "gallery.csv", "report.md",
     }  # fmt: skip
 
 

@@ -15,11 +15,14 @@ from tests.helpers import ROOT
 PIXELS = round(WIDTH * DPI)
 
 
-def test_all_writes_a_picture_for_light_and_dark_and_a_table_of_each_study(explored):
+def test_all_writes_pictures_for_light_and_dark_pages_and_papers_and_a_table_of_each(
+    explored,
+):
     assert list(STUDIES) == [
         "truth", "budget", "share", "validation", "l2", "retrain", "hessian", "gallery", "boundary",
     ]  # fmt: skip
-    names = {f"{study}{end}" for study in STUDIES for end in (".png", "-dark.png", ".csv")}
+    ends = (".png", "-dark.png", ".pdf", ".csv")
+    names = {f"{study}{end}" for study in STUDIES for end in ends}
     assert {path.name for path in explored.iterdir()} == names | {"index.html"}
     for study in STUDIES:
         light, dark = imread(explored / f"{study}.png"), imread(explored / f"{study}-dark.png")
@@ -27,6 +30,7 @@ def test_all_writes_a_picture_for_light_and_dark_and_a_table_of_each_study(explo
         assert light.shape[1] == PIXELS
         assert light[0, 0, :3].min() == 1
         assert dark[0, 0, :3].max() < 0.2
+        assert (explored / f"{study}.pdf").read_bytes().startswith(b"%PDF")
         assert light[..., :3].std() > 0.03  # something is drawn
         table = pd.read_csv(explored / f"{study}.csv")
         assert len(table) >= 2
@@ -37,7 +41,7 @@ def test_the_same_command_gives_the_same_bytes_with_one_process_or_two(small, ex
     quick = ["truth", "boundary", *small, "--quiet", "--jobs", "2", "--out", str(tmp_path)]
     assert explore.main(quick) == 0
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert len(written) == 6  # and no page: that is for all
+    assert len(written) == 8  # and no page: that is for all
     for name in written:
         assert (tmp_path / name).read_bytes() == (explored / name).read_bytes(), name
 
@@ -47,7 +51,8 @@ def test_one_study_by_the_shell_prints_its_table_and_two_sentences(small, tmp_pa
     done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for text in ("2 principal components", "| accuracy before |", "Salutary: the picks lie",
-                 "Salutary plus: the picks lie", "boundary.png, boundary.csv in"):  # fmt: skip
+                 "Salutary plus: the picks lie",
+                 "boundary.png, boundary.pdf, boundary.csv in"):  # fmt: skip
         assert text in done.stdout
 
 
@@ -60,7 +65,7 @@ def test_results_are_saved_before_anything_is_printed_about_them(small, tmp_path
     monkeypatch.setattr("builtins.print", watched_print)
     assert explore.main(["boundary", *small, "--jobs", "1", "--out", str(tmp_path)]) == 0
     (files,) = [files for text, files in printed if "Salutary: the picks lie" in text]
-    assert files == {"boundary.png", "boundary-dark.png", "boundary.csv"}
+    assert files == {"boundary.png", "boundary-dark.png", "boundary.pdf", "boundary.csv"}
 
 
 def test_list_names_every_study_with_its_data_set(capsys):

@@ -16,9 +16,17 @@ def test_gallery_shows_the_pixels_of_the_picked_rows_with_both_labels(bench_of):
     figure = image_grid(bench_of("digits"), wrong)
     shown = [(axes.get_xlabel(), axes.images[0].get_array()) for axes in figure.axes if axes.images]
     assert [label for label, _ in shown] == ["3 → 1", "9 → 4", "0 → 2"]
+    rows = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    assert rows == ["round 1\n2 of 3\nnot true", "round 2\n1 of 3\nnot true"]
     digits = load("digits").data.X
     for (_, image), row in zip(shown, (3, 7, 11), strict=True):
         np.testing.assert_array_equal(image, digits[row].reshape(8, 8))
+
+
+def test_a_round_of_true_labels_is_said_to_be_that_round_only(bench_of):
+    none = pd.DataFrame([], columns=["round", "row", "label", "true_label", "score"])
+    texts = [axes.texts[0].get_text() for axes in image_grid(bench_of("digits"), none).axes[::7]]
+    assert texts == ["all 3 labels of this round are the true ones"] * 2
 
 
 def test_gallery_agrees_with_the_loop(explored, last_rounds):
