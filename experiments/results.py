@@ -167,12 +167,15 @@ def earlier_note(result: Result) -> str:
 
 def other_contents(folder: Path, store: Store) -> bool:
     """Whether the folder has tables that were made from another store."""
-    if not (folder / CURVES).is_file():
-        return False
+    return (folder / CURVES).is_file() and read_record(folder).get("key") != store.folder.name
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What run.json in the folder says; nothing if it is not there or damaged."""
     try:
-        return json.loads((folder / RUN).read_text())["key"] != store.folder.name
-    except (OSError, ValueError, LookupError, TypeError):
-        return True
+        return dict(json.loads((folder / RUN).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def first_record(settings: Settings, store: Store) -> dict[str, Any]:

@@ -225,25 +225,24 @@ def decided_fit(
 # which place, by whom, and what is shown.
 OF_NO_VARIANT = frozenset(
     "dataset datasets diabetes methods seeds rounds budget init jobs dask protocol source data_dir "
-    "device metric out plot quiet list".split()
+    "device metric out plot quiet list plugin".split()
 )
 
 
 def variant_of(
-    given: dict[str, Any], defaults: Any, dataset: Dataset, values: ProtocolValues, features: str
+    given: dict[str, Any], dataset: Dataset, values: ProtocolValues, features: str
 ) -> str:
     """What the user changed in the protocol, as a part of a folder's name: "l2=1,model=mlp".
 
-    given : the options that the user set, by name. defaults : the script's options.
-    values : the protocol's.
+    given : the options that the user set, by name. values : the protocol's.
     """
     own_target = dataset.target or given.get("target")  # a table of one's own has no other
     own = {"target": own_target, "labels": given.get("labels")}
-    usual = vars(defaults) | vars(values) | own
+    usual = vars(ExperimentOptions()) | vars(values) | own
     changed = {
         name: value
         for name, value in given.items()
-        if name not in OF_NO_VARIANT and value != usual.get(name)
+        if name in usual.keys() - OF_NO_VARIANT and value != usual[name]
     }
     changed["features"] = features
     parts = [_as_part(name, value) for name, value in sorted(changed.items()) if value != ""]
@@ -262,15 +261,10 @@ def _as_part(name: str, value: Any) -> str:
     return f"{name}={text}"
 
 
-def settle(
-    options: ExperimentOptions,
-    given: dict[str, Any],
-    dataset: Dataset,
-    defaults: Any = ExperimentOptions(),  # noqa: B008, it is frozen
-) -> Settings:
+def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) -> Settings:
     """Decide everything: the options first, then the protocol, then the data set.
 
-    given : the options that the user set, by name. defaults : the options of the script.
+    given : the options that the user set, by name.
     """
     protocol = Protocol(options.protocol)
     overrides = {name: given[name] for name in vars(PROTOCOLS[protocol]) if name in given}
@@ -308,7 +302,5 @@ def settle(
         plot=options.plot,
         quiet=options.quiet,
         overrides=overrides,
-        variant=variant_of(
-            given, defaults, dataset, PROTOCOLS[protocol], str(options.features or "")
-        ),
+        variant=variant_of(given, dataset, PROTOCOLS[protocol], str(options.features or "")),
     )

@@ -20,7 +20,7 @@ from common.program import library_versions
 from data_prep.files import provenance_lines
 from experiments import listing, pipeline
 from experiments.options import ExperimentOptions
-from experiments.results import save
+from experiments.results import read_record, save
 from experiments.runner import run_experiment
 from experiments.settings import find_device, settle
 from llm.data import LanguageData, split_texts
@@ -63,13 +63,19 @@ def run(options: LanguageOptions, given: dict[str, Any]) -> None:
     table = data.table(asked.device, options.quiet)
     say(f"{len(texts.y):,} embeddings of {encoder.name} in {perf_counter() - start:.1f} s")
 
-    settings = settle(asked, given, table.dataset, LanguageOptions())
+    settings = settle(asked, given, table.dataset)
     split_of = partial(split_texts, table, texts.test, settings.init)
     tuner = FineTuner(data, recipe_of(options, settings.loop.device))
     if options.references:
         print(terminal(references_table(tuner, split_of, settings)))
         return
+    earlier = read_record(settings.out / settings.folder_name(table.dataset.name))
     result = run_experiment(table, split_of, settings, say)
+    if earlier.get("language", {}).get("recipe", asdict(tuner.recipe)) != asdict(tuner.recipe):
+        say(
+            f"note: {result.folder} holds another fine-tuning, whose tables are replaced; its "
+            "trainings stay in its folder runs"
+        )
     fine_tune(replace(tuner, store=result.store.folder), StandInRun(result, split_of), rounds, say)
 
 

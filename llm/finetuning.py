@@ -19,6 +19,7 @@ from tqdm import tqdm
 from common.files import write_files
 from common.kinds import PenaltyRule
 from common.parallel import spread
+from common.program import ROOT, code_hash
 from data_utils import Split
 from llm.data import LanguageData
 from llm.encoder import Item
@@ -114,6 +115,7 @@ class FineTuner:
             test,
             asdict(self.recipe),
             seed,
+            code_hash([ROOT / "llm/training.py"]),
         ]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:24]
 

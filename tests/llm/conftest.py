@@ -72,7 +72,7 @@ def result_files() -> set[str]:
     """The names of the files that ``whole_run`` writes."""
     return {
         "curves.csv", "picks.csv", "run.json", "curves.png", "curves.pdf", "tuned.csv", "tuned.png",
-        "tuned.pdf", "fidelity.png", "fidelity.pdf", "gallery.csv", "report.md",
+        "tuned.pdf", "fidelity.png", "fidelity.pdf", "gallery.csv", "report.md", "runs",
     }  # fmt: skip
 
 
