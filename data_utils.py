@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from common.errors import UserError, check_known
 from common.kinds import Protocol, Source
+from common.plugins import Plugin, blamed, breach, plugin_with
 from data_prep.catalogue import DATASETS, Dataset, is_own_table, own_dataset
 from data_prep.features import Prepared, principal_components
 from data_prep.files import FileFacts, read_file
@@ -76,7 +77,11 @@ def load(
     found = find(dataset, data_dir, source) or fetch_dataset(dataset, source, quiet)
     read = [read_file(*pair) for pair in zip(found.version.files, found.paths, strict=True)]
     frame = pd.concat([frame for frame, _ in read], ignore_index=True)
-    data = found.version.prepare(frame, *([target or dataset.target] if dataset.target else []))
+    plugin, where = plugin_with("DATASETS", name), f"data set {name}"
+    with blamed(plugin, where):
+        data = found.version.prepare(frame, *([target or dataset.target] if dataset.target else []))
+    if plugin:
+        _check_prepared(data, plugin, where)
     classes = np.unique(data.y)
     if len(classes) != dataset.classes:
         raise UserError(
@@ -89,14 +94,33 @@ def load(
 
 
 def _bundled(dataset: Dataset, loader: Callable) -> Table:
-    X, y = loader(return_X_y=True)
+    plugin, where = plugin_with("DATASETS", dataset.name), f"data set {dataset.name}"
+    with blamed(plugin, where):
+        X, y = loader(return_X_y=True)
+        X, y = np.asarray(X), np.asarray(y)
+        data = Prepared(X / dataset.scale, y, np.arange(len(y)))
+    if plugin:
+        _check_prepared(data, plugin, where)
+    of_sklearn = loader.__module__.startswith("sklearn.")
     facts = FileFacts(
-        f"sklearn.datasets.{loader.__name__}",
+        f"{'sklearn.datasets' if of_sklearn else plugin and plugin.name}.{loader.__name__}",
         len(y),
         hashlib.sha256(X.tobytes() + y.tobytes()).hexdigest(),
     )
-    data = Prepared(X / dataset.scale, y, np.arange(len(y)))
-    return Table(dataset, data, (facts,), "scikit-learn")
+    place = "scikit-learn" if of_sklearn or not plugin else plugin.shown
+    return Table(dataset, data, (facts,), place)
+
+
+def _check_prepared(data: Prepared, plugin: Plugin, where: str) -> None:
+    """Raise UserError unless a plugin's data set is a matrix of finite numbers, and labels."""
+    if not isinstance(data, Prepared):
+        raise breach(plugin, where, f"must be Prepared, not {type(data).__name__}")
+    shapes = [np.shape(part) for part in (data.X, data.y, data.rows)]
+    n = len(data.y)
+    if len(shapes[0]) != 2 or shapes[0][0] != n or shapes[1:] != [(n,), (n,)]:
+        raise breach(plugin, where, f"must have X (n, D), y (n,) and rows (n,), not {shapes}")
+    if data.X.dtype.kind not in "fiu" or not np.isfinite(data.X).all():
+        raise breach(plugin, where, "must have finite numbers in X")
 
 
 @dataclass(frozen=True)
@@ -174,7 +198,8 @@ def _parts(table: Table, protocol: str, init: int, seed: int) -> Parts:
         return parts
     try:
         if protocol == Protocol.PAPER:
-            return table.dataset.paper_parts(data.y, init, seed)
+            with blamed(plugin_with("DATASETS", name), f"split of {name}, seed {seed}"):
+                return table.dataset.paper_parts(data.y, init, seed)
         return standard_parts(data.y, init, seed, rare_state=seed)
     except ValueError as error:
         raise UserError(f"{name} cannot be split with --init {init}: {error}") from error

@@ -30,6 +30,9 @@ def run(options: ExperimentOptions, given: dict[str, Any]) -> None:
         from experiments import listing, pipeline, results, settings
         from experiments.runner import run_experiment
 
+    # Strategies, references and data sets from files of one's own.
+    pipeline.use_plugins(options.plugin, options.model)
+
     if options.list:
         print(listing.data_sets_and_strategies())
         return

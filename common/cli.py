@@ -17,7 +17,7 @@ from typing import Any
 
 from common.errors import UserError
 from common.escape import terminal
-from common.kinds import PenaltyRule
+from common.kinds import ModelKind, PenaltyRule
 
 STOPPED = "\nstopped by Ctrl-C; no result was changed"
 
@@ -120,6 +120,8 @@ def parse(prog: str, argv: Sequence[str] | None, defaults: Any) -> tuple[Any, di
         flags = argument.pop("flags", ("--" + item.name.replace("_", "-"),))
         parser.add_argument(*flags, dest=item.name, default=argparse.SUPPRESS, **argument)
     given = vars(parser.parse_args(argv))
+    if "plugin" in given:
+        given["plugin"] = tuple(given["plugin"])
     if "methods" in given:
         given["methods"] = tuple(dict.fromkeys(chain(*given["methods"])))
     return replace(defaults, **given), given
@@ -172,6 +174,16 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return float("nan")
+
+
+def model_name(text: str) -> str:
+    """A model of this project, or the dotted name of a classifier."""
+    if text not in tuple(ModelKind) and not (text.count(".") and all(text.split("."))):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither {', '.join(ModelKind)} nor a dotted name such as "
+            "sklearn.ensemble.RandomForestClassifier"
+        )
+    return text
 
 
 def seed_list(text: str) -> tuple[int, ...]:

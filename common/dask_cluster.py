@@ -8,7 +8,7 @@ import asyncio
 import logging
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 from common.errors import UserError
+from common.plugins import Plugin, check_loaded, in_use
 from common.program import PROGRAM_HASH, library_versions
 
 PATIENCE = 5  # seconds to wait for an answer, and between two looks whether any worker is left
@@ -165,8 +166,10 @@ def _check_workers(client, address: str) -> None:
                 f"--dask {address}: worker {worker} runs {count} tasks at once in one process: "
                 f"start workers with --nthreads 1, and --nworkers {count} for {count} of them"
             )
-    own = _describe()
-    for worker, found in client.run(_describe, on_error="return").items():
+    own = _describe(in_use())
+    for worker, found in client.run(_describe, in_use(), on_error="return").items():
+        if isinstance(found, UserError):
+            raise UserError(f"--dask {address}: worker {worker}: {found}")
         if isinstance(found, Exception):
             raise UserError(
                 f"--dask {address}: worker {worker} cannot run this program ({found}): start it "
@@ -181,8 +184,12 @@ def _check_workers(client, address: str) -> None:
                 )
 
 
-def _describe() -> dict[str, str]:
-    """What a result depends on beside its task; builds of one version, +cpu or +cu130, pass."""
+def _describe(plugins: Sequence[Plugin]) -> dict[str, str]:
+    """What a result depends on beside its task; builds of one version, +cpu or +cu130, pass.
+
+    Raises UserError if a plugin cannot be loaded here.
+    """
+    check_loaded(plugins)
     minor = ".".join(python_version().split(".")[:2])
     libraries = {name: text.split("+")[0] for name, text in library_versions().items()}
     return {"program": PROGRAM_HASH, "Python": minor} | libraries

@@ -18,6 +18,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from common.dask_cluster import run_on_cluster
+from common.plugins import Plugin, in_use, use
 
 # From this many numbers in the features on, torch's products are worth several threads.
 MANY_ENTRIES = 20_000_000
@@ -42,6 +43,24 @@ class Workers:
         return self.jobs == 1 and not self.dask
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a worker gets beside its task.
+
+    plugins : the caller's. Pickle loads them first, then finds what ``function`` and ``shared``
+    have of them.
+    """
+
+    plugins: tuple[Plugin, ...]
+    function: Callable[..., Any]
+    shared: Any
+
+
+def _do(work: _Work, task: Any, *step: Callable[[], object]) -> Any:
+    use(work.plugins)
+    return work.function(work.shared, task, *step)
+
+
 def spread(
     function: Callable[..., Any],
     shared: Any,
@@ -60,16 +79,17 @@ def spread(
 
     Raises whatever the function does, and UserError if the cluster cannot be used or is lost.
     """
+    work = _Work(in_use(), function, shared)
     if workers.dask:
-        yield from run_on_cluster(function, shared, tasks, workers.dask, on_step)
+        yield from run_on_cluster(_do, work, tasks, workers.dask, on_step)
     elif workers.jobs > 1:
         run = Parallel(n_jobs=workers.jobs, return_as="generator")
         if on_step is None:
-            yield from run(delayed(function)(shared, task) for task in tasks)
+            yield from run(delayed(_do)(work, task) for task in tasks)
         else:
             with _steps_of_processes(on_step) as path:
                 yield from run(
-                    delayed(function)(shared, task, partial(_write_step, path, number))
+                    delayed(_do)(work, task, partial(_write_step, path, number))
                     for number, task in enumerate(tasks)
                 )
     else:

@@ -16,6 +16,7 @@ import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from common.kinds import Task
+from common.registry import Registry
 from data_prep.download import OpenML, Uci, UciZip
 from data_prep.features import (
     BANK_VALUES,
@@ -326,6 +327,4 @@ DIGITS = Dataset(
 
 PAPER = (ELECTRIC, BANK, DIABETES, CELEBA, MUSK, WINE, WAVEFORM, CIFAR10, MNIST)  # in its order
 
-DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset for dataset in (*PAPER, BREAST_CANCER, DIGITS)
-}
+DATASETS: Registry[Dataset] = Registry("DATASETS", (*PAPER, BREAST_CANCER, DIGITS))

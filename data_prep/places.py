@@ -8,6 +8,7 @@ from common.cache import cache_folder
 from common.errors import UserError
 from common.files import display_path
 from common.kinds import Source
+from common.plugins import plugin_with
 from common.program import ROOT
 from data_prep.catalogue import SCRIPTS, Dataset, Version
 from data_prep.download import Uci, Unreachable, cached, fetch, out_of_reach
@@ -44,6 +45,9 @@ def places(
     order: dict[str, tuple[Callable, Path]] = {}
     if data_dir is not None:
         order["--data-dir"] = existing, data_dir
+    plugin = plugin_with("DATASETS", dataset.name)
+    if plugin:
+        order["the plugin's folder"] = existing, Path(plugin.path).parent
     if source != Source.NETWORK:
         order["datasets/"] = existing, SHIPPED / dataset.name
     if source != Source.SHIPPED:
@@ -74,7 +78,8 @@ def find_full(dataset: Dataset, data_dir: Path | None = None) -> Found | None:
 def state(dataset: Dataset) -> str:
     """Whether a data set is here, cached or on the network, and how many rows of it."""
     if dataset.bundled:
-        return "here: in scikit-learn"
+        plugin = plugin_with("DATASETS", dataset.name)
+        return f"here: in {plugin.name + '.py' if plugin else 'scikit-learn'}"
     if found := find(dataset):
         return found.state
     if any(version.way for version in dataset.versions):

@@ -20,7 +20,7 @@ from experiments import listing, report, statistics, tables
 from experiments.data_sets import LeftOut, Request, fetch_all, look_for, requests
 from experiments.options import ComparisonOptions
 from experiments.pictures import picture_files
-from experiments.pipeline import below_majority_note, open_table
+from experiments.pipeline import below_majority_note, open_table, use_plugins
 from experiments.results import Result, save
 from experiments.runner import run_experiment
 from experiments.settings import settle
@@ -33,6 +33,7 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
     Raises UserError as main_binary.py does, if only references are to be compared, and at the end
     if a data set failed.
     """
+    use_plugins(options.plugin, options.model)
     if options.list:
         print(listing.data_sets_and_strategies())
         return

@@ -15,14 +15,25 @@ import torch
 
 import influence
 from common.errors import UserError
-from common.kinds import LabelSource, PenaltyRule
+from common.kinds import PenaltyRule
 from data_utils import Split
+from experiments.judge import Judge
 from experiments.metrics import Scores, scores
 from experiments.penalty import GRID, Rows, chosen_by
 from experiments.settings import LoopSettings
 from models import MLP, LogisticRegression
 from numerics.linear import as_tensor, class_probabilities
-from strategies.base import Generator, Memory, Picks, Query, Reference, Strategy, start_rows
+from strategies.base import (
+    Generator,
+    Memory,
+    Picks,
+    Query,
+    Reference,
+    Strategy,
+    start_rows,
+    to_numpy,
+)
+from strategies.contract import picks_of, pool_labels_of, rows_of
 from strategies.registry import known_methods
 
 
@@ -35,7 +46,8 @@ class RoundRecord:
     the labels that the method gave that are not the true ones, NaN if it gave none; ``pick_norm``
     the mean norm of this round's picks over that of the pool at the start, NaN if nothing is
     picked. ``gap`` is validation less test accuracy. ``condition`` is the condition number of the
-    influence's Hessian, NaN if no solver told it. ``l2`` is the penalty of the round's model.
+    influence's Hessian, NaN if no solver told it. ``l2`` is the penalty of the round's model,
+    which is the stand-in if a judge is trained on the result.
     """
 
     method: str
@@ -145,9 +157,7 @@ def run(
     for round_number in range(settings.rounds + 1):
         start = perf_counter()
         if round_number > 0:
-            query = state.query(rng)
-            picks = strategy(query)
-            check_picks(picks, strategy, query)
+            picks = picks_of(strategy, state.query(rng), state.when)
             state.label(picks, round_number)
             if settings.retune:
                 state.choose_l2(PenaltyRule(state.l2_rule))
@@ -193,9 +203,16 @@ class _Run:
         self.left = np.arange(len(self.split.pool))
         self.picked = self.left[:0]
         self.model = self.settings.classifier(self.seed, self.features.l2)
+        judge = self.settings.judge
+        self.judge = Judge(judge, self.split, self.seed) if judge else None
         self.l2_rule = self.settings.l2
         if self.method.trains_on_validation and isinstance(self.l2_rule, PenaltyRule):
             self.choose_l2(PenaltyRule.CV)
+
+    @property
+    def when(self) -> str:
+        """The round that is not recorded yet, in words."""
+        return f"round {len(self.curve)}, seed {self.seed}"
 
     def query(self, rng: Generator) -> Query:
         """The next round, as a strategy sees it: for a network, the inputs of its last layer."""
@@ -218,7 +235,7 @@ class _Run:
 
     def label(self, picks: Picks, round_number: int) -> None:
         """Move the picks from the pool to the labeled set; buy their labels if none are given."""
-        positions = to_numpy(picks.rows)
+        positions = picks.rows
         rows = self.split.pool[self.left[positions]]
         given = picks.labels
         if given is None:
@@ -227,7 +244,7 @@ class _Run:
         self.labels = np.append(self.labels, given)
         self.picked = np.append(self.picked, self.left[positions])
         self.left = np.delete(self.left, positions)
-        for row, label, score in zip(rows, given, to_numpy(picks.scores), strict=True):
+        for row, label, score in zip(rows, given, picks.scores, strict=True):
             self.picks.append(
                 PickRecord(
                     method=self.method.name,
@@ -251,6 +268,8 @@ class _Run:
 
     def fit(self) -> None:
         self.model.fit_tensors(self.features.X[self.labeled], self.labels)
+        if self.judge:
+            self.judge.fit(self.labeled, self.labels, f"{self.method.name}, {self.when}")
 
     def record(self, round_number: int, seconds: float) -> None:
         """Measure the model, and add a record to the curve."""
@@ -261,7 +280,9 @@ class _Run:
         pick_norms = [pick.norm for pick in self.picks if pick.round == round_number]
         used = self.l2_rule == PenaltyRule.VALIDATION or method.trains_on_validation
         used |= method.reads_validation and round_number > 0
-        on_test, on_validation, loss = measure(self.model, self.split, self.features)
+        on_test, on_validation, loss = (
+            self.judge.measure() if self.judge else measure(self.model, self.split, self.features)
+        )
         self.curve.append(
             RoundRecord(
                 method=self.method.name,
@@ -291,17 +312,17 @@ class _Run:
         """
         tuned = isinstance(self.settings.l2, PenaltyRule)
         if reference.label_pool is None:
-            self.labeled = reference.rows(self.split)
+            self.labeled = rows_of(reference, self.split, self.when)
             self.labels = self.split.y[self.labeled]
             if tuned:
                 self.choose_l2(PenaltyRule.CV)
             return
         if tuned:
             self.choose_l2(PenaltyRule.CV)
-        self.fit()
+        self.model.fit_tensors(self.features.X[self.labeled], self.labels)
         query = self.query(np.random.default_rng(self.seed))
-        self.labels = np.append(self.labels, reference.label_pool(query))
-        self.labeled = reference.rows(self.split)
+        self.labels = np.append(self.labels, pool_labels_of(reference, query, self.when))
+        self.labeled = rows_of(reference, self.split, self.when)
 
     def train_on(self, reference: Reference, on_round: Callable[[], object]) -> None:
         """Fit in round 0 as every method does, in round 1 on the reference's rows, then no more."""
@@ -322,10 +343,6 @@ class _Run:
 def mean(values: Sequence[float] | np.ndarray) -> float:
     """The mean; NaN of nothing."""
     return float(np.mean(values)) if len(values) else np.nan
-
-
-def to_numpy(values: torch.Tensor | np.ndarray) -> np.ndarray:
-    return values.cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 
 def measure(
@@ -360,12 +377,3 @@ def check_pool(split: Split, settings: LoopSettings) -> None:
             f"--rounds {settings.rounds} × --budget {settings.budget} picks {wanted:,} rows, "
             f"the pool has {len(split.pool):,}: give a smaller --budget, --rounds or --init"
         )
-
-
-def check_picks(picks: Picks, strategy: Strategy, query: Query) -> None:
-    """Hold a strategy to its contract; a breach is an error of the program, not of the user."""
-    rows = to_numpy(picks.rows)
-    if len(np.unique(rows)) != query.budget or not ((rows >= 0) & (rows < len(query.left))).all():
-        raise AssertionError(f"{strategy.name} must pick {query.budget} different pool rows")
-    if (picks.labels is None) != (strategy.labels == LabelSource.TRUE):
-        raise AssertionError(f"{strategy.name} is registered with labels={str(strategy.labels)!r}")

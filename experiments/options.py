@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from common.cli import (
+    model_name,
     name_list,
     not_negative,
     option,
@@ -13,7 +14,7 @@ from common.cli import (
     seed_list,
     whole_number,
 )
-from common.kinds import HessianRows, MetricName, ModelKind, PenaltyRule, Protocol, Source
+from common.kinds import HessianRows, MetricName, PenaltyRule, Protocol, Source
 from data_prep.feature_choice import FeatureChoice, feature_choice
 
 
@@ -73,9 +74,12 @@ class SharedOptions:
     )
     model: str = option(
         "logistic",
-        "logistic regression, or mlp: a network whose last layer picks, by its influence or its "
-        "probabilities (default: logistic)",
-        choices=tuple(ModelKind),
+        "logistic regression; mlp: a network whose last layer picks, by its influence or its "
+        "probabilities; or the dotted name of a scikit-learn classifier, such as "
+        "sklearn.ensemble.RandomForestClassifier: logistic regression picks and labels, the "
+        "classifier is trained on the result and judged (default: logistic)",
+        type=model_name,
+        metavar="{logistic,mlp,package.module.Class}",
     )
     hessian: str | None = option(
         None,
@@ -116,6 +120,14 @@ class SharedOptions:
         "pca:N, the first N principal components of labeled + pool; or efficientnet, a pretrained "
         "image encoder (default: the columns as they are)",
         type=feature_choice,
+    )
+    plugin: tuple[Path, ...] = option(
+        (),
+        "a Python file of your own that brings strategies, references, data sets or studies "
+        "(docs/extend.md); can be given several times",
+        type=Path,
+        action="append",
+        metavar="FILE.py",
     )
     target: str | None = option(
         None, "column of your own table that holds the classes; attribute of celeba"

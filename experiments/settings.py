@@ -16,8 +16,10 @@ from common.cli import seeds_words
 from common.errors import UserError, check_known
 from common.kinds import HessianRows, MetricName, ModelKind, PenaltyRule, Protocol, Source, Task
 from common.parallel import Workers
+from common.plugins import in_use
 from data_prep.catalogue import DATASETS, SCRIPTS, Dataset, is_own_table
 from data_prep.feature_choice import AS_THEY_ARE, FeatureChoice
+from experiments.estimators import JudgeSettings, judge_settings
 from experiments.options import ExperimentOptions
 from experiments.protocols import DATA_SET_DECIDES, PROTOCOLS, ProtocolValues
 from models import MLP, LogisticRegression
@@ -37,6 +39,8 @@ class LoopSettings:
         choose by cross-validation on the rows that they train on.
     retune : choose l2 again after the picks of every round.
     influence : how strategies compute it.
+    judge : the classifier that is trained on the result and judged, see judge.py. None: the model
+        is judged itself.
     legacy_generator : draw from NumPy's RandomState with the published seeds, not from a Generator.
         The published Random and Pred. Infl. curves can only be repeated so.
     """
@@ -52,6 +56,7 @@ class LoopSettings:
     dtype: str = "float64"
     influence: InfluenceSettings = InfluenceSettings()
     legacy_generator: bool = True
+    judge: JudgeSettings | None = None
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -80,10 +85,15 @@ class LoopSettings:
 
     def describe(self) -> str:
         """Model and influence in words."""
+        judged = (
+            f"{self.judge.title} trained on the rows and labels of a linear stand-in: "
+            if self.judge
+            else ""
+        )
         network = "the last layer of an MLP, " if self.model == ModelKind.MLP else ""
         rows = "pool" if self.influence.hessian == HessianRows.POOL else "labeled set"
         intercept = "intercept" if self.intercept else "no intercept"
-        return f"{network}{self._describe_l2()}, {intercept}, Hessian over the {rows}"
+        return f"{judged}{network}{self._describe_l2()}, {intercept}, Hessian over the {rows}"
 
     def _describe_l2(self) -> str:
         if not isinstance(self.l2, PenaltyRule):
@@ -101,7 +111,8 @@ class Settings:
 
     dataset : the name of a data set, or the path of an own table. target, labels, split_column,
     data_dir : as the options have them, "" if they were not given. overrides : the options that
-    override the protocol, by name. variant : see ``variant_of``.
+    override the protocol, by name. plugins : the sha256 of each, by its path. variant : see
+    ``variant_of``.
     """
 
     dataset: str
@@ -121,6 +132,7 @@ class Settings:
     out: Path
     plot: bool
     quiet: bool
+    plugins: dict[str, str]
     overrides: dict[str, Any]
     variant: str = ""
 
@@ -140,14 +152,15 @@ class Settings:
     def record(self) -> dict[str, Any]:
         """As run.json has it: one level, with the names of the options."""
         loop = asdict(self.loop)
-        influence = loop.pop("influence")
+        influence, judge = loop.pop("influence"), loop.pop("judge")
         mine = {
             item.name: getattr(self, item.name)
             for item in fields(self)
             if item.name not in ("loop", "workers", "overrides")
         }
         own = {"features": str(self.features), "out": str(self.out)}
-        return mine | own | asdict(self.workers) | loop | influence
+        judged = {"model": judge["name"], "judge": judge} if judge else {}
+        return mine | own | asdict(self.workers) | loop | influence | judged
 
 
 def check_options(options: ExperimentOptions, task: Task | None) -> ExperimentOptions:
@@ -183,6 +196,7 @@ def check_options(options: ExperimentOptions, task: Task | None) -> ExperimentOp
     if options.retune and not isinstance(l2, PenaltyRule):
         raise UserError(f"--retune chooses l2, which is {l2:g} here: give --l2 validation or cv")
     chosen_methods(options.methods)
+    judge_of(options.model)
     find_device(options.device)
     return replace(options, dataset=name, protocol=protocol)
 
@@ -210,6 +224,14 @@ def find_device(wanted: str) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no CUDA device here; use auto or cpu")
     return wanted
+
+
+def judge_of(model: str) -> JudgeSettings | None:
+    """The classifier that --model names; None for logistic and mlp, which are judged themselves.
+
+    Raises UserError if there is no such classifier.
+    """
+    return None if model in tuple(ModelKind) else judge_settings(model)
 
 
 def decided_fit(
@@ -270,18 +292,20 @@ def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) 
     overrides = {name: given[name] for name in vars(PROTOCOLS[protocol]) if name in given}
     values: ProtocolValues = replace(PROTOCOLS[protocol], **overrides)
     on_cluster = options.dask and options.device == "auto"
+    kind = ModelKind(options.model) if options.model in tuple(ModelKind) else ModelKind.LOGISTIC
     loop = LoopSettings(
         rounds=options.rounds,
         budget=options.budget,
-        model=ModelKind(options.model),
+        model=kind,
         l2=values.l2,
         retune=options.retune,
         intercept=values.intercept,
-        fit=decided_fit(values, dataset, ModelKind(options.model)),
+        fit=decided_fit(values, dataset, kind),
         device="cpu" if on_cluster else find_device(options.device),
         dtype=options.dtype,
         influence=InfluenceSettings(HessianRows(values.hessian), options.solver, options.damping),
         legacy_generator=protocol == Protocol.PAPER,
+        judge=judge_of(options.model),
     )
     return Settings(
         dataset=options.dataset,
@@ -301,6 +325,7 @@ def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) 
         out=options.out,
         plot=options.plot,
         quiet=options.quiet,
+        plugins={plugin.shown: plugin.sha256 for plugin in in_use()},
         overrides=overrides,
         variant=variant_of(given, dataset, PROTOCOLS[protocol], str(options.features or "")),
     )

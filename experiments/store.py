@@ -10,7 +10,8 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from inspect import getsourcefile, unwrap
@@ -19,12 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from common.files import prepare_folder, write_files
+from common.plugins import plugin_with
 from common.program import ROOT, code_files, code_hash, library_versions
 from data_utils import Table
 from experiments.loop import PickRecord, RoundRecord, RunRecords
 from experiments.settings import Settings
 from strategies.base import Reference
-from strategies.registry import known_methods
+from strategies.registry import code_of, known_methods
 
 # Imported by the loop, but without a say in its numbers: the lists, the reading of files (the data
 # themselves are hashed), and the command line (the settings are hashed).
@@ -33,6 +35,8 @@ NO_SAY = frozenset(
     for name in (
         "common/cli",
         "common/parallel",
+        "common/plugins",
+        "common/registry",
         "data_prep/arrays",
         "data_prep/catalogue",
         "data_prep/columns",
@@ -48,7 +52,7 @@ NO_SAY = frozenset(
 )
 # Settings that change no run: which runs are made, by whom, and what is shown of them.
 OF_NO_RUN = frozenset(
-    "dataset source data_dir methods seeds jobs dask metric out plot quiet variant".split()
+    "dataset source data_dir methods seeds jobs dask metric out plot quiet plugins variant".split()
 )
 
 
@@ -65,8 +69,17 @@ def method_code(method: str) -> str:
     """
     known = known_methods()[method]
     functions = [known.rows, known.label_pool] if isinstance(known, Reference) else [known.pick]
-    files = (getsourcefile(unwrap(function)) for function in functions if function)
-    return _code_of(frozenset(Path(file) for file in files if file))
+    files = (_source_file(function) for function in functions if function)
+    code = _code_of(frozenset(Path(file) for file in files if file))
+    brought = code_of(method)  # with what its entry says, if the function is another file's
+    return hashlib.sha256(brought + code.encode()).hexdigest() if brought else code
+
+
+def _source_file(function: Callable) -> str | None:
+    """The file that defines a function; None for other things that can be called."""
+    with suppress(TypeError):
+        return getsourcefile(unwrap(function))
+    return None
 
 
 @cache
@@ -77,12 +90,13 @@ def _code_of(files: frozenset[Path]) -> str:
 
 def store_key(settings: Settings, table: Table) -> str:
     """A name for all that the runs of an experiment depend on, but their method and seed."""
-    data = table.data
+    data, brought = table.data, plugin_with("DATASETS", table.dataset.name)
     depends = [
         {name: value for name, value in settings.record().items() if name not in OF_NO_RUN},
         # Not the files: options of main_llm.py choose texts and columns of the same files.
         hashlib.sha256(np.ascontiguousarray(data.X).data).hexdigest(),
         hashlib.sha256(repr([data.y.tolist(), data.rows.tolist()]).encode()).hexdigest(),
+        brought.sha256 if brought else None,
         None if data.parts is None else hashlib.sha256("".join(data.parts).encode()).hexdigest(),
         library_versions(),
         code_hash(engine_files()),

@@ -206,6 +206,11 @@ def strategy(
     return make
 
 
+def to_numpy(values: Any) -> np.ndarray:
+    """A tensor, on whichever device, or anything like an array as a NumPy array."""
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
 def highest(scores: torch.Tensor, count: int) -> torch.Tensor:
     """Positions of the ``count`` highest scores (n,), best first, ties in pool order: (count,).
 

@@ -1,4 +1,4 @@
-"""All strategies and references, in the order of tables and colours.
+"""All strategies and references, in the order of tables and colours; plugins add to them.
 
 To add a strategy, write its function in a file of this package and its name into the list here.
 """
@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import chain
 
 from common.errors import UserError, check_known
+from common.plugins import plugin_with
+from common.registry import Registry
 from strategies.active import entropy, isal, margin, pred_infl, random, uncertainty
 from strategies.base import Reference, Strategy
 from strategies.baselines import badge, bald, coreset, qbc, typiclust
@@ -23,9 +25,9 @@ from strategies.semi_supervised import label_spreading, self_training
 # The methods of the paper's figures: the default of --methods.
 PAPER = ("random", "entropy", "margin", "uncertainty", "pred_infl", "isal", "salutary")
 
-STRATEGIES: dict[str, Strategy] = {
-    strategy.name: strategy
-    for strategy in (
+STRATEGIES: Registry[Strategy] = Registry(
+    "STRATEGIES",
+    (
         random,
         entropy,
         margin,
@@ -45,36 +47,38 @@ STRATEGIES: dict[str, Strategy] = {
         self_training,
         salutary_truth,
         label_spreading,
-    )
-}
+    ),
+)
 
 VALIDATION_FORM = "+validation"
 
-# Every strategy that buys labels, in a form that trains on the validation rows too.
-VALIDATION_FORMS: dict[str, Strategy] = {
-    form.name: form
-    for form in (
-        replace(
-            strategy,
-            name=strategy.name + VALIDATION_FORM,
-            title=f"{strategy.title} + valid.",
-            reads_validation=True,
-            trains_on_validation=True,
-        )
-        for strategy in STRATEGIES.values()
-        if not strategy.gives_labels
-    )
-}
 
-REFERENCES: dict[str, Reference] = {
-    reference.name: reference
-    for reference in (
+def _validation_form(strategy: Strategy) -> Strategy | None:
+    if strategy.gives_labels:
+        return None
+    return replace(
+        strategy,
+        name=strategy.name + VALIDATION_FORM,
+        title=f"{strategy.title} + valid.",
+        reads_validation=True,
+        trains_on_validation=True,
+    )
+
+
+# Every strategy that buys labels, in a form that trains on the validation rows too.
+VALIDATION_FORMS: Registry[Strategy] = Registry(
+    "STRATEGIES", STRATEGIES.data.values(), _validation_form
+)
+
+REFERENCES: Registry[Reference] = Registry(
+    "REFERENCES",
+    (
         labeled_plus_validation,
         full_pool,
         self_training_pool,
         label_spreading_pool,
-    )
-}
+    ),
+)
 
 
 def methods() -> dict[str, Strategy | Reference]:
@@ -95,6 +99,13 @@ def titles() -> dict[str, str]:
 def gives_own_labels(method: str) -> bool:
     """Whether the method is a strategy that gives labels of its own, and buys none."""
     return method in STRATEGIES and STRATEGIES[method].gives_labels
+
+
+def code_of(method: str) -> bytes:
+    """The text of the plugin that brings this method, b"" if none does: results depend on it."""
+    name = method.removesuffix(VALIDATION_FORM)
+    plugin = plugin_with("STRATEGIES", name) or plugin_with("REFERENCES", name)
+    return plugin.text if plugin else b""
 
 
 def chosen_methods(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ mean, and a difference is called clear only if its interval leaves out zero.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from common.plugins import blamed, breach, plugin_with
 from studies.bench import Bench
 
 
@@ -53,7 +55,24 @@ class Study:
     images: bool
 
     def __call__(self, bench: Bench) -> Finding:
-        return self.make(bench)
+        """Raises UserError if a plugin brought the study, and it fails or finds something else."""
+        plugin, where = plugin_with("STUDIES", self.name), f"study {self.name}"
+        with blamed(plugin, where):
+            finding = self.make(bench)
+        if told := _broken(finding):
+            raise breach(plugin, where, told)
+        return finding
+
+
+def _broken(finding: Any) -> str:
+    """How an answer is no Finding, or ""."""
+    if not isinstance(finding, Finding):
+        return f"must return a Finding, not {type(finding).__name__}"
+    if not isinstance(finding.figure, Figure) or not isinstance(finding.table, pd.DataFrame):
+        return "must find a matplotlib figure and a data frame"
+    if not finding.sentences or not all(isinstance(text, str) for text in finding.sentences):
+        return "must find sentences"
+    return ""
 
 
 def study(

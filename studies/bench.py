@@ -14,6 +14,7 @@ from common.cli import seeds_words
 from common.errors import UserError
 from common.kinds import PenaltyRule, Protocol
 from common.parallel import Workers, few_threads, spread
+from common.plugins import blamed, plugin_with
 from data_prep.features import Prepared
 from data_utils import Split, Table, make_split
 from experiments.loop import initial_l2
@@ -154,7 +155,8 @@ def _rows_of_seed(shared: tuple[Bench, Callable], seed: int) -> list[dict[str, A
     """The records of one seed as rows of a data frame."""
     bench, of_seed = shared
     split = bench.split(seed)
-    with few_threads(split.X.size):
+    plugin, where = plugin_with("STUDIES", bench.study), f"study {bench.study}, seed {seed}"
+    with few_threads(split.X.size), blamed(plugin, where):
         try:
             return [_row(seed, record) for record in of_seed(bench, split, seed)]
         except np.linalg.LinAlgError as error:

@@ -9,8 +9,10 @@ from common.cli import narrator, seeds_text
 from common.errors import UserError, check_known
 from common.files import prepare_folder, write_files
 from common.kinds import Protocol
+from common.registry import check_free
 from data_prep.feature_choice import split_token
 from data_utils import Table, load
+from experiments.pipeline import use_plugins
 from experiments.settings import check_split_column
 from studies.base import Study
 from studies.bench import Bench
@@ -25,6 +27,8 @@ def run(options: ExplorationOptions, given: dict[str, Any]) -> None:
 
     given : the options that the user set, by name.
     """
+    use_plugins(options.plugin)
+    check_free("study", STUDIES.data, "STUDIES")
     if options.list:
         for study in STUDIES.values():
             print(f"{study.name:11} {study.dataset:13} {study.title} {study.shows}")
@@ -71,8 +75,11 @@ def command_line(names: Sequence[str], given: dict[str, Any]) -> str:
     words = ["python", "explore.py", *names]
     for name, value in given.items():
         if name not in ("studies", "jobs", "out", "quiet"):
-            text = seeds_text(value) if name == "seeds" else str(value)
-            words += ["--" + name.replace("_", "-"), text]
+            texts = [seeds_text(value)] if name == "seeds" else [str(value)]
+            if name == "plugin":
+                texts = [str(path) for path in value]
+            for text in texts:
+                words += ["--" + name.replace("_", "-"), text]
     return shlex.join(words)
 
 

@@ -31,6 +31,7 @@ class ExplorationOptions:
     target: str | None = _same("target")
     labels: Path | None = _same("labels")
     split_column: str | None = _same("split_column")
+    plugin: tuple[Path, ...] = _same("plugin")
     seeds: tuple[int, ...] = option(
         tuple(range(8)),
         "one seed, or several: 0-19 or 0,3,5 (default: 0-7)",

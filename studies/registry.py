@@ -3,6 +3,7 @@
 To add a study, write its function in a file of this package and its name into the list here.
 """
 
+from common.registry import Registry
 from studies.base import Study
 from studies.boundary import boundary
 from studies.budget import budget
@@ -14,9 +15,9 @@ from studies.share import share
 from studies.truth import truth
 from studies.validation import validation
 
-STUDIES: dict[str, Study] = {
-    study.name: study
-    for study in (
+STUDIES: Registry[Study] = Registry(
+    "STUDIES",
+    (
         truth,
         budget,
         share,
@@ -26,5 +27,5 @@ STUDIES: dict[str, Study] = {
         hessian,
         gallery,
         boundary,
-    )
-}
+    ),
+)

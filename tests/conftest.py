@@ -6,6 +6,7 @@ import pytest
 import torch
 from xdist.scheduler import LoadScopeScheduling
 
+from common.plugins import use
 from tests.helpers import SHARED
 from tests.helpers.cluster import cluster
 
@@ -43,6 +44,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not any(name in item.nodeid for name in LONG))
+
+
+@pytest.fixture(autouse=True)
+def no_plugins():
+    """Every test begins with the project's own lists."""
+    yield
+    use(())
 
 
 @pytest.fixture(scope="session")

@@ -1,26 +1,25 @@
 """The documents: their commands run, their examples work, their links lead somewhere."""
 
-import io
 import re
 import shlex
 import subprocess
-from functools import cache
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_iris
 
+import explore
 from common.cli import parse
-from data_prep.catalogue import DATASETS
+from common.plugins import use_files
 from data_utils import load, make_split
-from experiments.loop import run
 from experiments.options import ComparisonOptions, ExperimentOptions
 from labeling.options import LabelOptions
 from llm.options import LanguageOptions
-from strategies.registry import STRATEGIES
-from studies.bench import Bench
+from studies.command import command_line
 from studies.options import ExplorationOptions
-from tests.helpers import ROOT, SHARED, main, split_of, strict
+from tests.helpers import ROOT, SHARED, main, split_of
+from tests.helpers.documents import blocks, example_plugin
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPTIONS = {
@@ -31,11 +30,6 @@ OPTIONS = {
     "label.py": LabelOptions,
     "main_llm.py": LanguageOptions,
 }
-
-
-@cache
-def blocks(document, language=""):
-    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.S | re.M)
 
 
 def commands(first: str) -> list[str]:
@@ -79,6 +73,8 @@ def test_every_command_of_the_main_scripts_runs(words, tmp_path, capsys):
     if "FOLDER" in words and not SHARED.is_dir():
         pytest.skip("the paper's own file is not beside this checkout")
     words = [str(SHARED / "data") if word == "FOLDER" else word for word in words]
+    if "mine.py" in words:
+        words = [w if w != "mine.py" else str(example_plugin(tmp_path)) for w in words]
     short = f"--seeds 0 --rounds 1 --budget 2 --no-plot --out {tmp_path}".split()
     kind = words[0].removeprefix("main_").removesuffix(".py")
     assert main(kind, [*words[1:], *short]) == 0, capsys.readouterr().err
@@ -144,40 +140,28 @@ def test_the_readmes_labeler_runs():
 
 
 # --- docs/extend.md ------------------------------------------------------------------------------
+# tests/common/test_parallel.py runs its plugin in two processes and on a cluster.
 
 
-def example(name: str):
-    """What the example that defines ``name`` makes of it."""
-    (code,) = [b for b in blocks(ROOT / "docs/extend.md", "python") if re.search(name, b)]
-    names: dict = {"__name__": "example"}
-    exec(code, names)
-    return names
-
-
-def test_the_example_of_a_data_set_is_loaded_and_split(tmp_path, monkeypatch):
-    rng = np.random.default_rng(0)
-    kinds = np.repeat(["setosa", "versicolor", "virginica"], 50)
-    rows = [f"{rng.normal():.3f},{rng.normal():.3f},{kind}" for kind in kinds]
-    (tmp_path / "iris.csv").write_text("length,width,kind\n" + "\n".join(rows) + "\n")
-    iris = example("IRIS = ")["IRIS"]
-    monkeypatch.setitem(DATASETS, iris.name, iris)
-    split = make_split(load("iris", tmp_path), "strict", 30, 0)
+def test_the_example_of_a_data_set_in_a_file_is_loaded_and_split(tmp_path, monkeypatch):
+    iris = load_iris()
+    rows = [
+        f"{x[0]},{x[1]},{iris.target_names[y]}" for x, y in zip(iris.data, iris.target, strict=True)
+    ]
+    (tmp_path / "flowers.csv").write_text("length,width,kind\n" + "\n".join(rows) + "\n")
+    (code,) = [b for b in blocks(ROOT / "docs/extend.md", "python") if "FLOWERS = " in b]
+    (tmp_path / "garden.py").write_text(code + "\nDATASETS = [FLOWERS]\n")
+    use_files([tmp_path / "garden.py"])
+    split = make_split(load("flowers"), "strict", 30, 0)  # the file lies beside the plugin
     assert len(split.labeled) == 30
     assert set(split.y) == {"setosa", "versicolor", "virginica"}
 
 
-def test_the_example_of_a_strategy_runs(monkeypatch):
-    monkeypatch.setitem(STRATEGIES, "unsure", example("def unsure")["unsure"])
-    curve, picks = run(split_of("wine"), "unsure", strict(rounds=3, budget=5), 0)
-    assert len(picks) == 15
-    assert curve[-1].labels_bought == 0
-
-
-def test_the_example_of_a_study_makes_its_picture():
-    bench = Bench(load("breast_cancer"), "strict", (0, 1), 60, rounds=2, budget=3)
-    found = example("def norms")["norms"].make(bench)
-    assert list(found.table.columns) == ["round", "norm"]
-    assert (found.table["norm"] > 1).all()  # influence grows with the norm
-    picture = io.BytesIO()
-    found.figure.savefig(picture)
-    assert len(picture.getvalue()) > 5_000
+def test_the_study_of_the_example_is_made_and_its_command_names_the_plugin(tmp_path):
+    plugin = str(example_plugin(tmp_path))
+    small = "--dataset breast_cancer --seeds 0 --rounds 2 --budget 3 --jobs 1 --quiet".split()
+    assert explore.main(["norms", "--plugin", plugin, *small, "--out", str(tmp_path)]) == 0
+    assert (pd.read_csv(tmp_path / "norms.csv")["norm"] > 1).all()  # influence grows with the norm
+    assert len((tmp_path / "norms.png").read_bytes()) > 5_000
+    line = command_line(["norms"], {"plugin": (Path("a b.py"), Path("c.py"))})
+    assert line == "python explore.py norms --plugin 'a b.py' --plugin c.py"

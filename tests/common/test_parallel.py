@@ -8,14 +8,18 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 
 import pandas as pd
 import pytest
 from distributed import Client
+from sklearn import __version__ as version
 
 import main_binary
+import main_multi
 from common.errors import UserError
 from common.parallel import Workers, spread
+from common.plugins import use_files
 from common.program import source_files
 from data_utils import load, make_split
 from experiments.runner import Plan, run_methods
@@ -23,6 +27,7 @@ from experiments.settings import LoopSettings
 from experiments.store import Store
 from tests.helpers import ROOT, strict
 from tests.helpers.cluster import cluster
+from tests.helpers.documents import example_plugin
 
 RUN = (
     "compare.py --datasets wine electric --seeds 0-3 --methods random,salutary,salutary_plus "
@@ -150,6 +155,34 @@ def test_what_all_share_reaches_a_cluster_that_lost_it(tmp_path):
         mine.workers[0].kill()
         mine.worker()
         assert [*found, *results] == [divmod(100, n) for n in range(1, 40)]
+
+
+def test_a_plugin_outside_the_project_gives_the_same_bytes_everywhere(two, tmp_path, monkeypatch):
+    """The one of docs/extend.md: its strategy, data set and classifier, by a relative path."""
+    example_plugin(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    arguments = (
+        "--plugin mine.py --dataset iris --methods unsure,random --model mine.forest --seeds 0-1 "
+        "--rounds 2 --budget 3 --no-plot --quiet --out"
+    ).split()
+    written = []
+    for workers in ("--jobs 1", "--jobs 2", f"--dask {two.address}"):
+        folder = tmp_path / workers.split()[1].replace("/", "_")
+        assert main_multi.main([*arguments, str(folder), *workers.split()]) == 0
+        written.append(contents(folder))
+    assert len(written[0]) == 2
+    assert written[0] == written[1] == written[2]
+    run = json.loads((folder / "iris-paper/run.json").read_text())["options"]
+    assert run["plugins"] == {"mine.py": sha256((tmp_path / "mine.py").read_bytes()).hexdigest()}
+    assert (run["model"], run["judge"]["versions"]["scikit-learn"]) == ("mine.forest", version)
+
+
+def test_a_worker_that_cannot_load_a_plugin_is_told(two, tmp_path):
+    plugin = tmp_path / "only_here.py"
+    plugin.write_text(f"import os\nassert os.getpid() == {os.getpid()}\nSTRATEGIES = []\n")
+    use_files([plugin], "only_here.model")
+    with pytest.raises(UserError, match="worker tcp.*only_here.py, line 2: AssertionError"):
+        list(spread(divmod, 100, [7], Workers(dask=two.address)))
 
 
 # --- what the user can mend ----------------------------------------------------------------------

@@ -245,21 +245,6 @@ def unbroken(tmp_path_factory):
     return out / "bank-strict"
 
 
-def test_two_jobs_give_the_records_of_one(unbroken, tmp_path):
-    """Called by its absolute path, from another folder."""
-    script, *arguments = MANY
-    done = subprocess.run(
-        [sys.executable, ROOT / script, *arguments, str(tmp_path), "--jobs", "2"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    folder = tmp_path / "bank-strict"
-    one, two = (pd.read_csv(f / "picks.csv") for f in (unbroken, folder))
-    pd.testing.assert_frame_equal(one, two)  # scores to 1e-5: threads round in another order
-    one, two = (without_seconds(f)["test_accuracy"] for f in (unbroken, folder))
-    pd.testing.assert_series_equal(one, two)
-
-
 def test_a_run_killed_three_times_ends_as_the_unbroken_one(unbroken, tmp_path):
     """SIGKILL while runs finish: what is there is not computed again, and not a byte differs."""
     folder, kept, kills = tmp_path / "bank-strict", 0, 0

@@ -194,9 +194,12 @@ def test_the_whole_pool_can_be_used_up():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (Picks(np.zeros(5, int), np.zeros(5, int), np.zeros(5)), "5 different pool rows"),
+        (
+            Picks(np.zeros(5, int), np.zeros(5, int), np.zeros(5)),
+            "5 different rows, it picked 1",
+        ),
         (Picks(np.arange(5), None, np.zeros(5)), "labels='own'"),
-        (Picks(np.arange(5) + 10**6, np.zeros(5, int), np.zeros(5)), "5 different pool rows"),
+        (Picks(np.arange(5) + 10**6, np.zeros(5, int), np.zeros(5)), "rows must be 0 to"),
     ],
 )
 def test_a_strategy_that_breaks_its_contract_is_caught(bad, message, monkeypatch):
