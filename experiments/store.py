@@ -22,6 +22,7 @@ import numpy as np
 from common.files import prepare_folder, write_files
 from common.plugins import plugin_with
 from common.program import ROOT, code_files, code_hash, library_versions
+from data_prep.catalogue import Dataset
 from data_utils import Table
 from experiments.loop import PickRecord, RoundRecord, RunRecords
 from experiments.settings import Settings
@@ -90,18 +91,25 @@ def _code_of(files: frozenset[Path]) -> str:
 
 def store_key(settings: Settings, table: Table) -> str:
     """A name for all that the runs of an experiment depend on, but their method and seed."""
-    data, brought = table.data, plugin_with("DATASETS", table.dataset.name)
+    data = table.data
     depends = [
         {name: value for name, value in settings.record().items() if name not in OF_NO_RUN},
         # Not the files: options of main_llm.py choose texts and columns of the same files.
         hashlib.sha256(np.ascontiguousarray(data.X).data).hexdigest(),
         hashlib.sha256(repr([data.y.tolist(), data.rows.tolist()]).encode()).hexdigest(),
-        brought.sha256 if brought else None,
+        _own_rule(table.dataset),
         None if data.parts is None else hashlib.sha256("".join(data.parts).encode()).hexdigest(),
         library_versions(),
         code_hash(engine_files()),
     ]
     return hashlib.sha256(json.dumps(depends, default=str).encode()).hexdigest()[:16]
+
+
+def _own_rule(dataset: Dataset) -> str:
+    """The sha256 of the plugin whose own function splits a data set; "" if none does."""
+    plugin = plugin_with("DATASETS", dataset.name)
+    own = plugin and getattr(dataset.paper_parts, "__module__", "") == plugin.module_name
+    return plugin.sha256 if plugin and own else ""
 
 
 class UnusableRun(Exception):

@@ -1,5 +1,6 @@
 """A real Dask cluster: the same bytes as one process, whoever dies; mistakes in a line."""
 
+import json
 import os
 import shutil
 import signal
@@ -172,7 +173,7 @@ def test_a_plugin_outside_the_project_gives_the_same_bytes_everywhere(two, tmp_p
         written.append(contents(folder))
     assert len(written[0]) == 2
     assert written[0] == written[1] == written[2]
-    run = json.loads((folder / "iris-paper/run.json").read_text())["options"]
+    run = json.loads((folder / "iris-paper,model=mine.forest/run.json").read_text())["options"]
     assert run["plugins"] == {"mine.py": sha256((tmp_path / "mine.py").read_bytes()).hexdigest()}
     assert (run["model"], run["judge"]["versions"]["scikit-learn"]) == ("mine.forest", version)
 

@@ -10,6 +10,7 @@ from data_utils import load
 from experiments.listing import data_sets_and_strategies
 from experiments.loop import run
 from experiments.pipeline import use_plugins
+from experiments.store import method_code
 from models import LogisticRegression
 from strategies.registry import (
     REFERENCES,
@@ -75,6 +76,11 @@ def test_what_a_plugin_brings_is_known_by_name_until_another_command(saved):
     assert run(split, "mine+validation", settings, 0).curve[0].labels_validation > 0
     flat = run(split, "only", settings, 0).curve  # the labeled rows, fitted again
     assert flat[1].test_accuracy == flat[0].test_accuracy
+    kept = method_code("mine"), method_code("random")
+    path.write_text(path.read_text() + "# changed")
+    use_plugins([path])
+    assert method_code("mine") != kept[0]  # its runs are made anew
+    assert method_code("random") == kept[1]
     use_plugins([])
     assert not {"mine", "only", "mine+validation"} & titles().keys()
     assert "mine+validation" not in VALIDATION_FORMS
