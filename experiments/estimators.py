@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -47,7 +48,7 @@ def judge_settings(name: str) -> JudgeSettings:
     """
     found = _named(name)
     estimator = _estimator(name, found)
-    distributions = packages_distributions()
+    distributions = _distributions()
     parameters = estimator.get_params(deep=True)
     # Functions and other objects print where they lie in memory, which is another place each time.
     text = re.sub(r" at 0x[0-9a-f]+", "", repr(dict(sorted(parameters.items()))))
@@ -58,6 +59,11 @@ def judge_settings(name: str) -> JudgeSettings:
         parameters=" ".join(text.split()),
         versions=dict(sorted(filter(None, (_origin(part, distributions) for part in parts)))),
     )
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()  # reads the metadata of all installed libraries
 
 
 def make_estimator(name: str) -> Any:
