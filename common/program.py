@@ -56,7 +56,7 @@ def code_files(start: Path, without: Collection[Path] = (), root: Path = ROOT) -
 
 
 def _imported_files(path: Path, root: Path) -> Iterator[Path]:
-    """The files that its imports name: of the program and, for a file outside, beside it."""
+    """The files of the program that the import statements of ``path`` name."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -64,10 +64,9 @@ def _imported_files(path: Path, root: Path) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for name in names:
-            for folder in [root] if path.is_relative_to(root) else [root, path.parent]:
-                file = folder.joinpath(*name.split(".")).with_suffix(".py")
-                if file.is_file():
-                    yield file.resolve()
+            file = root.joinpath(*name.split(".")).with_suffix(".py")
+            if file.is_file():
+                yield file.resolve()
 
 
 def code_hash(files: Iterable[Path]) -> str:
