@@ -219,7 +219,7 @@ def test_list_names_every_data_set_and_strategy(kind, capsys):
         ("binary", "--rounds 0", "--rounds: '0' is not a whole number of 1 or more"),
         ("binary", "--budget -1", "--budget: '-1' is not a whole number"),
         ("binary", "--budget 1000", "picks 10,000 rows, the pool has 2,412"),
-        ("binary", "--model svm", "invalid choice: 'svm'"),
+        ("binary", "--model svm", "'svm' is neither logistic, mlp nor a dotted name"),
         ("binary", "--model mlp --fit lbfgs", "--fit lbfgs is for --model logistic"),
         ("binary", "--init 4000", "cannot be split with --init 4000"),
         ("multi", "--init 8", "has no row of class 3: give a larger --init"),
