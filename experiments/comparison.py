@@ -10,6 +10,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+import pandas as pd
+
 from common.cli import narrator
 from common.errors import UserError
 from common.escape import terminal
@@ -56,6 +58,11 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
             missing | failed,
             [request.name for request in asked],
         )
+        if replaces_another(options.out, comparison):
+            say(
+                f"note: the report of another comparison in {options.out} is replaced; the results "
+                "of its data sets stay in their folders"
+            )
         write_report(options.out, comparison)
         print_report(comparison, say)
         say(f"report.md, with all tables and pictures, in {options.out}")
@@ -101,6 +108,17 @@ def run_one(
     components = settings.features.components
     split_of = partial(make_split, table, settings.protocol, settings.init, pca=components)
     return run_experiment(table, split_of, settings, say, label)
+
+
+def replaces_another(folder: Path, comparison: report.Comparison) -> bool:
+    """Whether the folder has a report that shows something which this comparison does not."""
+    columns = ["dataset", "protocol", "metric", "method"]
+    try:
+        before = pd.read_csv(folder / "table.csv")[columns]
+    except (OSError, ValueError, LookupError):
+        return False
+    now = report.long_table(comparison)[columns]
+    return len(before.merge(now)) < len(before)
 
 
 def write_report(folder: Path, comparison: report.Comparison) -> None:

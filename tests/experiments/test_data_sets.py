@@ -11,6 +11,7 @@ from common.errors import UserError
 from compare import main
 from data_prep.catalogue import DATASETS
 from data_prep.feature_choice import feature_choice, split_token
+from experiments.comparison import replaces_another
 from experiments.data_sets import look_for, requests
 from experiments.options import ComparisonOptions
 from tests.helpers import error_of
@@ -102,6 +103,27 @@ def test_what_is_missing_or_fails_is_left_out_and_told(probes, small_paper, tmp_
     assert "![learning curves](figure.png)" in report
     assert (out / "figure.png").read_bytes()[:4] == b"\x89PNG"
     assert (out / "figure.pdf").read_bytes()[:4] == b"%PDF"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "replaced"),
+    [("ab", "ab", False), ("ab", "abc", False), ("ab", "a", True), ("ab", "ac", True)],
+)
+def test_a_report_without_something_of_the_one_before_is_told(
+    before, now, replaced, tmp_path, monkeypatch
+):
+    """It is silent about more methods, about the first report, and about a damaged one."""
+
+    def table(methods):
+        shared = {"dataset": "wine", "protocol": "tuned", "metric": "auc"}
+        return pd.DataFrame([shared | {"method": method} for method in methods])
+
+    monkeypatch.setattr("experiments.comparison.report.long_table", lambda names: table(names))
+    assert not replaces_another(tmp_path, now)
+    table(before).to_csv(tmp_path / "table.csv")
+    assert replaces_another(tmp_path, now) == replaced
+    (tmp_path / "table.csv").write_text("")
+    assert not replaces_another(tmp_path, now)
 
 
 def test_what_is_named_and_missing_ends_it_before_anything_is_computed(probes, tmp_path, capsys):
