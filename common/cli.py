@@ -19,7 +19,7 @@ from common.errors import UserError
 from common.escape import terminal
 from common.kinds import ModelKind, PenaltyRule
 
-STOPPED = "\nstopped by Ctrl-C; no result was changed"
+NOTHING_KEPT = "no result was changed"  # what Ctrl-C says, unless ``told_if_stopped`` knows better
 
 
 def run_command(
@@ -53,12 +53,29 @@ def run_command(
         _drop_stdout()
         print(f"error: cannot print the table: {error.strerror}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(_stopped(str(stop)), file=sys.stderr)
         return 130
     finally:
         sys.argv = before
     return code or 0
+
+
+def _stopped(kept: str) -> str:
+    return terminal(f"\nstopped by Ctrl-C; {kept or NOTHING_KEPT}")
+
+
+@contextmanager
+def told_if_stopped(kept: Callable[[], str]) -> Iterator[None]:
+    """Let Ctrl-C say what is kept of the work inside, in place of "no result was changed".
+
+    kept : gives the words when Ctrl-C comes, "" if nothing is kept. Of nested ones the innermost
+    that has words is heard.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(str(stop) or kept()) from None
 
 
 def _drop_stdout() -> None:
@@ -75,7 +92,7 @@ def interruptible_imports() -> Iterator[None]:
     """Let Ctrl-C end the program on the spot: some libraries swallow it while they load."""
 
     def leave(*_) -> None:
-        print(STOPPED, file=sys.stderr, flush=True)
+        print(_stopped(""), file=sys.stderr, flush=True)
         os._exit(130)
 
     before = signal.getsignal(signal.SIGINT)

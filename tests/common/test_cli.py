@@ -1,10 +1,10 @@
-"""Converters of option values."""
+"""Converters of option values, and what is said at Ctrl-C."""
 
 import argparse
 
 import pytest
 
-from common.cli import parse, penalty, seed_list
+from common.cli import parse, penalty, run_command, seed_list, told_if_stopped
 from common.kinds import PenaltyRule
 from experiments.options import ExperimentOptions
 
@@ -31,3 +31,20 @@ def test_a_penalty_is_a_number_above_zero_or_one_of_the_rules():
     for wrong in ("validation", "0", "-1", "inf", "nan", ""):
         with pytest.raises(argparse.ArgumentTypeError, match="neither cv nor a number above 0"):
             convert(wrong)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "said"),
+    [
+        ("two studies are kept", "", "two studies are kept"),
+        ("two studies are kept", "a run is kept", "a run is kept"),
+        ("", "", "no result was changed"),
+    ],
+)
+def test_ctrl_c_says_what_is_kept(outer, inner, said, capsys):
+    def action(options, given):
+        with told_if_stopped(lambda: outer), told_if_stopped(lambda: inner):
+            raise KeyboardInterrupt
+
+    assert run_command("main_binary.py", ExperimentOptions(), action, []) == 130
+    assert capsys.readouterr().err == f"\nstopped by Ctrl-C; {said}\n"
