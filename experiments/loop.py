@@ -20,6 +20,7 @@ from data_utils import Split
 from experiments.judge import Judge
 from experiments.metrics import Scores, scores
 from experiments.penalty import GRID, Rows, chosen_by
+from experiments.pick_benefits import pick_benefits, runner_up
 from experiments.settings import LoopSettings
 from models import MLP, LogisticRegression
 from numerics.linear import as_tensor, class_probabilities
@@ -76,6 +77,8 @@ class PickRecord:
     """One picked row: a row of picks.csv, in its order of columns.
 
     row : its number in the source file. label : as given. norm : of its features.
+    runner_up : the highest benefit of a label other than ``label``. benefits : by the names of the
+    classes, a column ``benefit_CLASS`` for each; see ``pick_benefits``.
     """
 
     method: str
@@ -86,6 +89,8 @@ class PickRecord:
     true_label: Any
     score: float
     norm: float
+    runner_up: float = np.nan
+    benefits: dict[str, float] = field(default_factory=dict)
 
 
 class RunRecords(NamedTuple):
@@ -157,8 +162,12 @@ def run(
     for round_number in range(settings.rounds + 1):
         start = perf_counter()
         if round_number > 0:
-            picks = picks_of(strategy, state.query(rng), state.when)
-            state.label(picks, round_number)
+            query = state.query(rng)
+            picks = picks_of(strategy, query, state.when)
+            chosen = perf_counter()
+            benefits = pick_benefits(query, picks)
+            start += perf_counter() - chosen  # a record for the reader, no part of the method
+            state.label(picks, benefits, round_number)
             if settings.retune:
                 state.choose_l2(PenaltyRule(state.l2_rule))
         state.fit()
@@ -233,7 +242,7 @@ class _Run:
             memory=self.memory,
         )
 
-    def label(self, picks: Picks, round_number: int) -> None:
+    def label(self, picks: Picks, benefits: list[dict[str, float]], round_number: int) -> None:
         """Move the picks from the pool to the labeled set; buy their labels if none are given."""
         positions = picks.rows
         rows = self.split.pool[self.left[positions]]
@@ -244,7 +253,7 @@ class _Run:
         self.labels = np.append(self.labels, given)
         self.picked = np.append(self.picked, self.left[positions])
         self.left = np.delete(self.left, positions)
-        for row, label, score in zip(rows, given, picks.scores, strict=True):
+        for row, label, score, by_class in zip(rows, given, picks.scores, benefits, strict=True):
             self.picks.append(
                 PickRecord(
                     method=self.method.name,
@@ -255,6 +264,8 @@ class _Run:
                     true_label=self.split.y[row],
                     score=score,
                     norm=self.features.norms[row],
+                    runner_up=runner_up(by_class, label),
+                    benefits=by_class,
                 )
             )
 

@@ -27,7 +27,7 @@ from strategies.registry import REFERENCES
 
 CURVES, PICKS, RUN = "curves.csv", "picks.csv", "run.json"
 CURVE_COLUMNS = ["dataset", "protocol", *(item.name for item in fields(RoundRecord))]
-PICK_COLUMNS = [item.name for item in fields(PickRecord)]
+PICK_COLUMNS = [item.name for item in fields(PickRecord) if item.name != "benefits"]
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,9 @@ def curves_frame(records: Sequence[RoundRecord], dataset: str, protocol: str) ->
 
 
 def picks_frame(records: Sequence[PickRecord]) -> pd.DataFrame:
-    """A row per picked sample; none if only references ran."""
-    return pd.DataFrame([asdict(record) for record in records], columns=PICK_COLUMNS)
+    """A row per picked sample; none if only references ran. The benefits are the last columns."""
+    frame = pd.DataFrame([asdict(record) for record in records], columns=PICK_COLUMNS)
+    return frame.join(pd.DataFrame([record.benefits for record in records]).add_prefix("benefit_"))
 
 
 def save(

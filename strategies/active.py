@@ -85,6 +85,7 @@ def _predicted_influence(query: Query) -> np.ndarray:
 def isal(query: Query) -> Picks:
     logits = project(query.pool, query.model.theta_)[query.left]
     predicted = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
-    own = query.benefit().gather(1, predicted[:, None])[:, 0]
+    benefits = query.benefit()
+    own = benefits.gather(1, predicted[:, None])[:, 0]
     rows = highest(own, query.budget)
-    return Picks(rows, None, own[rows])
+    return Picks(rows, None, own[rows], benefits[rows])

@@ -116,11 +116,14 @@ class Picks(NamedTuple):
 
     labels (b,) : the label given to each, or None to buy the true ones.
     scores (b,) : what each row was picked for; NaN if it has no score.
+    benefits (b, K) : the first-order benefit of each row under each class, by the model that picked
+        it, if the strategy has it at hand. They are recorded and change nothing.
     """
 
     rows: torch.Tensor | np.ndarray
     labels: np.ndarray | None
     scores: torch.Tensor | np.ndarray
+    benefits: torch.Tensor | np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from strategies.registry import VALIDATION_FORM
 def picks_of(strategy: Strategy, query: Query, when: str) -> Picks:
     """What the strategy answers, as NumPy arrays: rows (b,), labels (b,) or None, scores (b,).
 
+    Its benefits are (b, K) or None.
+
     when : the round and the seed in words, for errors.
     Raises UserError or AssertionError, see above.
     """
@@ -31,7 +33,8 @@ def picks_of(strategy: Strategy, query: Query, when: str) -> Picks:
     labels = picks.labels
     if labels is not None:
         labels = to_numpy(labels).astype(query.model.classes_.dtype)
-    return Picks(to_numpy(picks.rows), labels, to_numpy(picks.scores))
+    benefits = None if picks.benefits is None else to_numpy(picks.benefits)
+    return Picks(to_numpy(picks.rows), labels, to_numpy(picks.scores), benefits)
 
 
 def _broken(picks: Any, strategy: Strategy, query: Query) -> str:
@@ -53,6 +56,9 @@ def _broken(picks: Any, strategy: Strategy, query: Query) -> str:
     scores = to_numpy(picks.scores)
     if scores.shape != (wanted,) or scores.dtype.kind not in "fiu":
         return f"scores must be a vector of {wanted} numbers, one for each row"
+    shape = wanted, len(query.model.classes_)
+    if picks.benefits is not None and to_numpy(picks.benefits).shape != shape:
+        return f"benefits must have {shape[0]} rows and {shape[1]} columns, one for each class"
     return ""
 
 

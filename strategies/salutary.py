@@ -89,13 +89,13 @@ def score(
 
 def _best_at_once(query: Query, *, weighted: bool) -> Picks:
     """The ``budget`` rows that score highest, as if each came alone (the paper's rule)."""
-    _, scores = score(
-        query.influence(), query.pool, finite=False, weighted=weighted, taken=_taken(query)
-    )
+    influence = query.influence()
+    _, scores = score(influence, query.pool, finite=False, weighted=weighted, taken=_taken(query))
     best = scores.max(1)
     rows = highest(best.values, query.budget)
     labels = query.model.classes_[best.indices[rows].cpu().numpy()]
-    return Picks(_positions(query, rows.cpu().numpy()), labels, best.values[rows])
+    benefits = influence.first(query.pool[rows])
+    return Picks(_positions(query, rows.cpu().numpy()), labels, best.values[rows], benefits)
 
 
 def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
@@ -103,7 +103,7 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
     taken = _taken(query)
     model = deepcopy(query.model).set_params(solver="newton", warm_start=True)
     X_labeled, y_labeled = query.X_labeled, query.y_labeled
-    rows, labels, best_scores = [], [], []
+    rows, labels, best_scores, benefits = [], [], [], []
     for _ in range(query.budget):
         influence = query.influence(model, X_labeled)
         candidates, scores = score(
@@ -114,11 +114,13 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
         rows.append(row)
         labels.append(model.classes_[code])
         best_scores.append(float(scores[best, code]))
+        benefits.append(influence.first(query.pool[row : row + 1]))
         taken[row] = True
         X_labeled = torch.cat([X_labeled, query.pool[row : row + 1]])
         y_labeled = np.append(y_labeled, labels[-1])
         model.fit_tensors(X_labeled, y_labeled)
-    return Picks(_positions(query, rows), np.array(labels), np.array(best_scores))
+    scores = np.array(best_scores)
+    return Picks(_positions(query, rows), np.array(labels), scores, torch.cat(benefits))
 
 
 def _taken(query: Query) -> torch.Tensor:

@@ -10,10 +10,12 @@ from sklearn.metrics import log_loss
 
 from common.errors import UserError
 from common.kinds import LabelSource, ModelKind
-from experiments.loop import run
+from experiments import pick_benefits
+from experiments.loop import RunRecords, run
+from experiments.runner import as_text, from_text
 from models import MLP, LogisticRegression
 from strategies import registry
-from strategies.base import Picks
+from strategies.base import Picks, Query
 from strategies.registry import REFERENCES, STRATEGIES, methods
 from tests.helpers import split_of, strict
 
@@ -72,6 +74,70 @@ def test_records_can_be_recomputed_from_the_picks():
         assert model.score(split.X[split.test], split.y[split.test]) == record.test_accuracy
     assert len({p.row for p in picks}) == 15
     assert {place[p.row] for p in picks} <= set(split.pool)
+
+
+def benefits_by_autograd(split, rows, labels, row) -> np.ndarray:
+    """∇l(x, c)ᵀ H⁻¹ g for the source position ``row`` under each class, by autograd alone: (K,).
+
+    The model is the strict protocol's, fitted to ``rows`` with ``labels``; H is over these rows.
+    """
+    X, y = torch.as_tensor(split.X), split.y
+    model = LogisticRegression(1.0, True).fit(split.X[rows], labels)
+    shape = model.theta_.shape
+
+    def loss(theta, part, answers):
+        Z = X[part] @ theta.reshape(shape)[:, :-1].T + theta.reshape(shape)[:, -1]
+        codes = torch.as_tensor(np.searchsorted(model.classes_, answers))
+        logits = torch.cat([torch.zeros_like(Z), Z], 1) if shape[0] == 1 else Z
+        return torch.nn.functional.cross_entropy(logits, codes, reduction="sum")
+
+    def penalised(theta):
+        return loss(theta, rows, labels) + (theta.reshape(shape)[:, :-1] ** 2).sum() / 2
+
+    theta = model.theta_.flatten().requires_grad_()
+    (g,) = torch.autograd.grad(loss(theta, split.validation, y[split.validation]), theta)
+    V = torch.linalg.pinv(torch.autograd.functional.hessian(penalised, theta)) @ g
+    gradients = (torch.autograd.grad(loss(theta, [row], [c]), theta)[0] for c in model.classes_)
+    return np.array([float(gradient @ V) for gradient in gradients])
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("bank", "margin"), ("bank", "salutary_plus"), ("waveform", "salutary_greedy"),
+     ("waveform", "pseudo")],
+)  # fmt: skip
+def test_benefits_in_picks_are_those_of_autograd_at_the_model_that_picked(name, method):
+    """One-by-one rules pick with the model that has learned the round's earlier picks."""
+    split = split_of(name)
+    _, picks = run(split, method, replace(SETTINGS, rounds=1, budget=3), 0)
+    place = {row: i for i, row in enumerate(split.rows)}
+    for number, pick in enumerate(picks):
+        before = picks[:number] if STRATEGIES[method].one_by_one else []
+        rows = [*split.labeled, *(place[p.row] for p in before)]
+        labels = [*split.y[split.labeled], *(p.label for p in before)]
+        expected = benefits_by_autograd(split, rows, labels, place[pick.row])
+        assert list(pick.benefits) == [str(c) for c in np.unique(split.y)]
+        np.testing.assert_allclose(list(pick.benefits.values()), expected, rtol=1e-5, atol=1e-7)
+        given = np.flatnonzero(np.unique(split.y) == pick.label)
+        assert pick.runner_up == pytest.approx(np.delete(expected, given).max(), rel=1e-5)
+    (kept,) = from_text(as_text(RunRecords([], picks[:1]))).picks
+    assert kept == replace(picks[0], label=kept.label, true_label=kept.true_label)
+
+
+@pytest.mark.parametrize("reason", ["many weights", "a singular Hessian"])
+def test_a_method_without_influence_runs_where_benefits_cannot_be_had(reason, monkeypatch):
+    def singular(query):
+        raise np.linalg.LinAlgError("singular")
+
+    if reason == "many weights":
+        monkeypatch.setattr(pick_benefits, "DENSE_PARAMETERS", 10)
+        _, picks = run(split_of("bank"), "salutary", replace(SETTINGS, rounds=1), 0)
+        assert [max(pick.benefits.values()) for pick in picks] == [pick.score for pick in picks]
+    else:
+        monkeypatch.setattr(Query, "influence", singular)
+    _, picks = run(split_of("bank"), "entropy", replace(SETTINGS, rounds=1), 0)
+    assert len(picks) == 5
+    assert all(np.isnan([pick.runner_up, *pick.benefits.values()]).all() for pick in picks)
 
 
 @pytest.mark.parametrize("name", ["bank", "wine"])

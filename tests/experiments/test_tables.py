@@ -73,11 +73,13 @@ def test_frames_have_the_promised_columns():
         "test_macro_f1,test_auc,validation_accuracy,validation_loss,"
         "labels_bought,seconds,labels_initial,labels_validation,wrong_share,pick_norm,gap,condition,l2"
     )
-    columns = "method,seed,round,row,label,true_label,score,norm"
-    pick = PickRecord("random", 0, 1, 17, "yes", "no", np.nan, 2.0)
+    columns = "method,seed,round,row,label,true_label,score,norm,runner_up"
+    pick = PickRecord("random", 0, 1, 17, "yes", "no", 0.5, 2.0, -1.0, {"no": -1.0, "yes": 3.0})
     frame = results.picks_frame([pick])
-    assert ",".join(frame) == columns
-    assert frame.iloc[0].to_dict() | {"score": None} == asdict(pick) | {"score": None}
+    assert ",".join(frame) == columns + ",benefit_no,benefit_yes"
+    fixed = asdict(pick)
+    del fixed["benefits"]
+    assert frame.iloc[0].to_dict() == fixed | {"benefit_no": -1.0, "benefit_yes": 3.0}
     assert ",".join(results.picks_frame([])) == columns
 
 

@@ -82,8 +82,8 @@ def strict(rounds: int = 3, budget: int = 5) -> LoopSettings:
 
 def pick(method: str, query: Query) -> Picks:
     """What a strategy picks, as NumPy arrays."""
-    rows, labels, scores = STRATEGIES[method](query)
-    return Picks(to_numpy(rows), labels, to_numpy(scores))
+    picks = STRATEGIES[method](query)
+    return Picks(to_numpy(picks.rows), picks.labels, to_numpy(picks.scores))
 
 
 def main(kind: str, arguments: list[str]) -> int:
