@@ -95,13 +95,17 @@ def load(
 
 def _bundled(dataset: Dataset, loader: Callable) -> Table:
     plugin, where = plugin_with("DATASETS", dataset.name), f"data set {dataset.name}"
+    of_sklearn = loader.__module__.startswith("sklearn.")
     with blamed(plugin, where):
-        X, y = loader(return_X_y=True)
-        X, y = np.asarray(X), np.asarray(y)
-        data = Prepared(X / dataset.scale, y, np.arange(len(y)))
+        if of_sklearn:
+            loaded = loader()
+            X, y, names = loaded.data, loaded.target, loaded.get("feature_names", ())
+        else:
+            (X, y), names = loader(return_X_y=True), ()
+        X, y, names = np.asarray(X), np.asarray(y), tuple(map(str, names))
+        data = Prepared(X / dataset.scale, y, np.arange(len(y)), names=names)
     if plugin:
         _check_prepared(data, plugin, where)
-    of_sklearn = loader.__module__.startswith("sklearn.")
     facts = FileFacts(
         f"{'sklearn.datasets' if of_sklearn else plugin and plugin.name}.{loader.__name__}",
         len(y),
@@ -121,6 +125,8 @@ def _check_prepared(data: Prepared, plugin: Plugin, where: str) -> None:
         raise breach(plugin, where, f"must have X (n, D), y (n,) and rows (n,), not {shapes}")
     if data.X.dtype.kind not in "fiu" or not np.isfinite(data.X).all():
         raise breach(plugin, where, "must have finite numbers in X")
+    if len(data.names) not in (0, shapes[0][1]):
+        raise breach(plugin, where, f"has {len(data.names)} names for {shapes[0][1]} columns")
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,31 @@ def inverse_hvp(
     return hessian(model, X, damping=damping).solve(G, solver=solver)
 
 
+def falls_by_row(
+    model: LogisticRegression,
+    X_hessian: Array,
+    X_validation: Array,
+    y_validation: Array,
+    x: Array,
+    label: object,
+    *,
+    solver: str = "auto",
+    damping: float = 0.0,
+) -> torch.Tensor:
+    """The predicted fall of the loss of each validation row if (x, label) joins, first order: (v,).
+
+    fall_v = ∇l_v(θ)ᵀ H⁻¹ ∇l(x, c). The falls add up to the benefit, because g = Σ_v ∇l_v(θ).
+
+    x (D,) : the row that joins. All else, and the errors raised, as in ``benefit``; ValueError also
+    for a ``label`` that is no class of the model.
+    """
+    step = gradient(model, x[None], np.array([label]))
+    V = inverse_hvp(model, X_hessian, step, solver=solver, damping=damping)
+    X = features(model, X_validation)
+    residuals = probabilities(project(X, model.theta_)) - class_targets(model, y_validation)
+    return (residuals * project(X, V)).sum(1)
+
+
 # --- benefits -------------------------------------------------------------------------------------
 
 

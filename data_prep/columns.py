@@ -136,6 +136,19 @@ class Columns:
         ]
 
     @property
+    def feature_names(self) -> list[str]:
+        """The name of each feature, (D,): column, column[place] in a list, or column=text."""
+        made: list[str] = []
+        for name, values in self.texts.items():
+            if values is not None:
+                made += [f"{name}={text}" for text in values]
+            elif name in self.widths:
+                made += [f"{name}[{place}]" for place in range(self.widths[name])]
+            else:
+                made.append(name)
+        return made
+
+    @property
     def numbers(self) -> list[str]:
         """The columns of numbers."""
         return [n for n, values in self.texts.items() if values is None and n not in self.widths]

@@ -17,6 +17,8 @@ class Prepared:
     X may hold NaN, in a user's own table: ``make_split`` puts the training median there.
     dropped : how many rows were left out, and why; notes : what else a reader should know.
     parts : the name of each row's part, (n,), if a column of the user's table says it.
+    names (D,) : of the features: a column of the file, column[place] in a list, or column=text for
+    the indicator of a text. Empty if the features have no names.
     """
 
     X: np.ndarray
@@ -25,6 +27,7 @@ class Prepared:
     dropped: tuple[tuple[int, str], ...] = ()
     notes: tuple[str, ...] = ()
     parts: np.ndarray | None = None
+    names: tuple[str, ...] = ()
 
 
 def numbers_only(target: str, scale: float = 1.0, drop: Sequence[str] = (), labels=int):
@@ -34,31 +37,35 @@ def numbers_only(target: str, scale: float = 1.0, drop: Sequence[str] = (), labe
         y = frame[target].to_numpy()
         if labels is int and (y % 1).any():
             raise UserError(f"the label {target!r} should be a whole number, not {y[y % 1 > 0][0]}")
-        X = np.array(frame.drop(columns=[target, *drop]), dtype=np.float64)
+        features = frame.drop(columns=[target, *drop])
+        X = np.array(features, dtype=np.float64)
         if scale != 1.0:
             X /= scale  # in place: CIFAR-10 is 1.5 GB
-        return Prepared(X, y.astype(labels), np.arange(len(frame)))
+        rows, names = np.arange(len(frame)), tuple(map(str, features))
+        return Prepared(X, y.astype(labels), rows, names=names)
 
     return prepare
 
 
-def one_hot(frame: pd.DataFrame) -> np.ndarray:
+def one_hot(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Numbers as they are, text as indicators of its sorted values (one column for two values)."""
-    columns = []
+    columns: dict[str, pd.Series] = {}
     for name in frame:
         if pd.api.types.is_numeric_dtype(frame[name]):
-            columns.append(frame[name])
+            columns[name] = frame[name]
         else:
             values = sorted(frame[name].unique())
             indicated = values[1:] if len(values) == 2 else values
-            columns += [frame[name] == value for value in indicated]
-    return np.column_stack(columns).astype(np.float64)
+            columns |= {f"{name}={value}": frame[name] == value for value in indicated}
+    return columns
 
 
 def prepare_bank_small(frame: pd.DataFrame) -> Prepared:
     """UCI bank.csv. ``unknown`` is a value like the others: four rows of five have one."""
     y = _yes_no(frame["y"])
-    return Prepared(one_hot(frame.drop(columns="y")), y, np.arange(len(frame)))
+    columns = one_hot(frame.drop(columns="y"))
+    X = np.column_stack(list(columns.values())).astype(np.float64)
+    return Prepared(X, y, np.arange(len(frame)), names=tuple(columns))
 
 
 # Text columns of bank-additional-full.csv in the paper's order. Each value before the bar becomes
@@ -89,15 +96,16 @@ def prepare_bank_full(frame: pd.DataFrame) -> Prepared:
     """The paper's 30,488 rows × 51 columns of bank-additional-full.csv."""
     unknown = (frame[list(BANK_VALUES)] == "unknown").any(axis=1)
     kept = frame[~unknown]
-    columns = [kept[name].to_numpy() for name in BANK_NUMBERS]
+    columns = {name: kept[name] for name in BANK_NUMBERS}
     for name, values in BANK_VALUES.items():
         indicators, others = (part.split() for part in values.split("|"))
         _only(kept[name], {*indicators, *others})
-        columns += [kept[name] == value for value in indicators]
-    columns.append(kept["age"] <= 36)
-    X = np.column_stack(columns).astype(np.float64)
+        columns |= {f"{name}={value}": kept[name] == value for value in indicators}
+    columns["age<=36"] = kept["age"] <= 36
+    X = np.column_stack(list(columns.values())).astype(np.float64)
     dropped = ((int(unknown.sum()), 'a text column says "unknown"'),)
-    return Prepared(X, _yes_no(kept["y"]), kept.index.to_numpy(), dropped)
+    rows = kept.index.to_numpy()
+    return Prepared(X, _yes_no(kept["y"]), rows, dropped, names=tuple(columns))
 
 
 def _yes_no(column: pd.Series) -> np.ndarray:
@@ -118,9 +126,11 @@ def prepare_celeba(frame: pd.DataFrame, target: str) -> Prepared:
     """One attribute, 0 or 1, from the 39 others."""
     attributes = frame.drop(columns="image_id", errors="ignore")
     check_known("--target", target, list(attributes))
-    X = attributes.drop(columns=target).to_numpy() > 0
+    others = attributes.drop(columns=target)
+    X = others.to_numpy() > 0
     y = (attributes[target] > 0).to_numpy(np.int64)
-    return Prepared(X.astype(np.float64), y, np.arange(len(frame)), (), (f"target: {target}",))
+    rows, notes = np.arange(len(frame)), (f"target: {target}",)
+    return Prepared(X.astype(np.float64), y, rows, notes=notes, names=tuple(others))
 
 
 def principal_components(X: np.ndarray, fit_on: np.ndarray, components: int) -> np.ndarray:

@@ -25,7 +25,7 @@ def encode(
     key = hashlib.sha256(np.ascontiguousarray(data.X).tobytes() + str(shape).encode()).hexdigest()
     name = f"efficientnet-lite0-{key[:32]}"
     made = cached_array(name, lambda: _efficientnet(data.X, shape, device, quiet))
-    return replace(data, X=made.astype(np.float64))
+    return replace(data, X=made.astype(np.float64), names=())
 
 
 def _efficientnet(

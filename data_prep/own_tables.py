@@ -103,8 +103,8 @@ def own_table(
     known = read_labeled(path, target, split_column)
     columns = Columns().fit(known.frame, str(path))
     X, rows = columns.transform(known.frame, str(path)), known.frame.index.to_numpy()
-    notes = tuple(columns.notes)
-    return Prepared(X, known.y, rows, known.dropped, notes, known.parts), (known.facts,)
+    notes, names = tuple(columns.notes), tuple(columns.feature_names)
+    return Prepared(X, known.y, rows, known.dropped, notes, known.parts, names), (known.facts,)
 
 
 def _own_array(

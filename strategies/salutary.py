@@ -119,8 +119,8 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
         X_labeled = torch.cat([X_labeled, query.pool[row : row + 1]])
         y_labeled = np.append(y_labeled, labels[-1])
         model.fit_tensors(X_labeled, y_labeled)
-    scores = np.array(best_scores)
-    return Picks(_positions(query, rows), np.array(labels), scores, torch.cat(benefits))
+    chosen = _positions(query, rows)
+    return Picks(chosen, np.array(labels), np.array(best_scores), torch.cat(benefits))
 
 
 def _taken(query: Query) -> torch.Tensor:
