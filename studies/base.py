@@ -1,7 +1,8 @@
 """What a study is: a function that gets a ``Bench`` and answers with a ``Finding``.
 
-Everything that a study says is about several seeds. Lines have a band of 95 % confidence in their
-mean, and a difference is called clear only if its interval leaves out zero.
+Everything that a study says is about several seeds, but for a study of ``one_seed``. Lines have a
+band of 95 % confidence in their mean, and a difference is called clear only if its interval leaves
+out zero.
 """
 
 from collections.abc import Callable
@@ -43,6 +44,8 @@ class Study:
     init : the number of labeled rows at the start that it needs on every data set; None for the
         data set's own number.
     images : whether the rows must be images.
+    one_seed : whether it is about the first seed alone.
+    options : the names of the options of explore.py that only this study reads.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Study:
     pca: int
     init: int | None
     images: bool
+    one_seed: bool
+    options: tuple[str, ...]
 
     def __call__(self, bench: Bench) -> Finding:
         """Raises UserError if a plugin brought the study, and it fails or finds something else."""
@@ -83,10 +88,13 @@ def study(
     pca: int = 0,
     init: int | None = None,
     images: bool = False,
+    one_seed: bool = False,
+    options: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Bench], Finding]], Study]:
     """Make a Study of a function, under the function's name. registry.py lists it."""
 
     def make_study(make: Callable[[Bench], Finding]) -> Study:
-        return Study(make.__name__, title, shows, make, dataset, pca, init, images)
+        name = make.__name__
+        return Study(name, title, shows, make, dataset, pca, init, images, one_seed, options)
 
     return make_study

@@ -1,7 +1,7 @@
 """What a study works with: a data set, a protocol and seeds."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
@@ -28,6 +28,19 @@ from studies.wording import value_range
 
 
 @dataclass(frozen=True)
+class ExplainedPicks:
+    """The picks that the study ``why`` explains.
+
+    method, round : whose, and of which round. count : the first so many of the round; None for
+    three, or all if the round has fewer.
+    """
+
+    method: str = "salutary"
+    round: int = 1
+    count: int | None = None
+
+
+@dataclass(frozen=True)
 class Bench:
     """A data set, a protocol and seeds, ready to be split.
 
@@ -39,6 +52,7 @@ class Bench:
     jobs : processes; each works on one seed at a time.
     quiet : show no progress bar.
     study : the name of the study, for the progress bar and for errors.
+    explained : the picks that the study ``why`` explains.
     """
 
     table: Table
@@ -51,6 +65,7 @@ class Bench:
     jobs: int = 1
     quiet: bool = True
     study: str = "study"
+    explained: ExplainedPicks = ExplainedPicks()
 
     def split(self, seed: int, init: int | None = None) -> Split:
         """The split of ``seed``, with ``init`` labeled rows in place of the bench's own number.
@@ -151,16 +166,23 @@ def _chosen_l2(bench: Bench, split: Split, seed: int) -> Iterator[ChosenRecord]:
     yield ChosenRecord(bench.l2(split, seed))
 
 
+@contextmanager
+def told_errors(bench: Bench, split: Split, seed: int) -> Iterator[None]:
+    """Few threads, and a failure in arithmetic as a UserError, for the work on one seed."""
+    with few_threads(split.X.size):
+        try:
+            yield
+        except np.linalg.LinAlgError as error:
+            raise UserError(f"{bench.study}, seed {seed}: {error}") from error
+
+
 def _rows_of_seed(shared: tuple[Bench, Callable], seed: int) -> list[dict[str, Any]]:
     """The records of one seed as rows of a data frame."""
     bench, of_seed = shared
     split = bench.split(seed)
     plugin, where = plugin_with("STUDIES", bench.study), f"study {bench.study}, seed {seed}"
-    with few_threads(split.X.size), blamed(plugin, where):
-        try:
-            return [_row(seed, record) for record in of_seed(bench, split, seed)]
-        except np.linalg.LinAlgError as error:
-            raise UserError(f"{bench.study}, seed {seed}: {error}") from error
+    with blamed(plugin, where), told_errors(bench, split, seed):
+        return [_row(seed, record) for record in of_seed(bench, split, seed)]
 
 
 def _row(seed: int, record: Any) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """The command behind explore.py: make the studies that are named, write and print them."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from common.cli import narrator, seeds_text
+from common.cli import narrator, seeds_text, told_if_stopped
 from common.errors import UserError, check_known
 from common.files import prepare_folder, write_files
 from common.kinds import Protocol
@@ -14,16 +15,23 @@ from data_prep.feature_choice import split_token
 from data_utils import Table, load
 from experiments.pipeline import use_plugins
 from experiments.settings import check_split_column
+from strategies.registry import REFERENCES, known_methods
 from studies.base import Study
-from studies.bench import Bench
+from studies.bench import Bench, ExplainedPicks
 from studies.options import ExplorationOptions
 from studies.page import html_page
+from studies.progress import Progress
 from studies.registry import STUDIES
-from studies.results import make_result
+from studies.results import StudyResult, make_result
+
+# The options that not every study reads, and the study that does.
+OWN_OPTIONS = {name: study.name for study in STUDIES.values() for name in study.options}
 
 
 def run(options: ExplorationOptions, given: dict[str, Any]) -> None:
-    """Make every study that is named, write its files and, if all are made, the page; then print.
+    """Make every study that is named: its files are written, then it is printed; the page at last.
+
+    The page needs all studies. Ctrl-C keeps the files of those that are done.
 
     given : the options that the user set, by name.
     """
@@ -36,23 +44,60 @@ def run(options: ExplorationOptions, given: dict[str, Any]) -> None:
     say = narrator(options.quiet)
     studies = chosen_studies(options.studies)
     check_split_column(options.split_column, options.init)
+    check_own_options(studies, given)
+    if {"method", "round", "picks"} & {name for study in studies for name in study.options}:
+        check_explained(options)
     prepare_folder(options.out)
     builder = BenchBuilder(options, say)
     benches = [builder.bench(study) for study in studies]  # all data sets load before any study
-    results = [
-        make_result(study, bench, command_line([study.name], given))
-        for study, bench in zip(studies, benches, strict=True)
-    ]
-    files: dict[str, bytes] = {}
-    for result in results:
-        files |= result.files()
+    several, progress = len(studies) > 1, Progress(studies, options.jobs)
+    if several:
+        say(progress.announcement())
+    results: list[StudyResult] = []
+    with told_if_stopped(lambda: kept_words(results, options.out)):
+        for study, bench in zip(studies, benches, strict=True):
+            result = make_result(study, bench, command_line([study.name], given, study.options))
+            write_files(options.out, result.files())
+            results.append(result)
+            say(result.text())
+            names = ", ".join(name for name in result.files() if not name.endswith("-dark.png"))
+            say(f"\n{names} in {options.out}")
+            if several:
+                say(progress.after(len(results)))
     if len(studies) == len(STUDIES):
-        files["index.html"] = html_page(results, command_line(["all"], given))
-    write_files(options.out, files)
-    for result in results:
-        say(result.text())
-    names = ", ".join(name for name in files if not name.endswith("-dark.png"))
-    say(f"\n{names} in {options.out}")
+        page = html_page(results, command_line(["all"], given, OWN_OPTIONS))
+        write_files(options.out, {"index.html": page})
+        say(f"index.html in {options.out}")
+
+
+def kept_words(results: Sequence[StudyResult], folder: Path) -> str:
+    """What Ctrl-C says of the studies that are done; "" if none is."""
+    names = ", ".join(result.study.name for result in results)
+    return f"the finished studies are kept in {folder}: {names}" if results else ""
+
+
+def check_own_options(studies: Sequence[Study], given: dict[str, Any]) -> None:
+    """Raise UserError if the user set an option that none of these studies reads."""
+    known = {name for study in studies for name in study.options}
+    for name, owner in OWN_OPTIONS.items():
+        if name in given and name not in known:
+            raise UserError(f"--{name} is for the study {owner}: name it, or leave --{name} out")
+
+
+def check_explained(options: ExplorationOptions) -> None:
+    """Raise UserError if there are no such picks as the study ``why`` is to explain."""
+    method, picking = options.method, [m for m in known_methods() if m not in REFERENCES]
+    if method in REFERENCES:
+        raise UserError(f"--method {method} is a reference, which picks nothing: name a strategy")
+    check_known("--method", method, picking)
+    if options.round > options.rounds:
+        raise UserError(
+            f"--round {options.round} comes after the last of --rounds {options.rounds}"
+        )
+    if options.picks and options.picks > options.budget:
+        raise UserError(
+            f"--picks {options.picks} is more than a round has: --budget is {options.budget}"
+        )
 
 
 def chosen_studies(names: Sequence[str]) -> list[Study]:
@@ -67,13 +112,16 @@ def chosen_studies(names: Sequence[str]) -> list[Study]:
     return [study for study in STUDIES.values() if {study.name, "all"} & set(names)]
 
 
-def command_line(names: Sequence[str], given: dict[str, Any]) -> str:
+def command_line(names: Sequence[str], given: dict[str, Any], own: Container[str] = ()) -> str:
     """The command that makes the same studies again.
 
+    own : of the options that only some studies read, those that these studies do.
     Options that change no result are left out: the folder, the processes, and --quiet.
     """
     words = ["python", "explore.py", *names]
     for name, value in given.items():
+        if name in OWN_OPTIONS and name not in own:
+            continue
         if name not in ("studies", "jobs", "out", "quiet"):
             texts = [seeds_text(value)] if name == "seeds" else [str(value)]
             if name == "plugin":
@@ -104,7 +152,7 @@ class BenchBuilder:
         bench = Bench(
             table=table,
             protocol=Protocol(options.protocol),
-            seeds=options.seeds,
+            seeds=options.seeds[:1] if study.one_seed else options.seeds,
             init=options.init or study.init or table.dataset.init,
             pca=study.pca or pca,
             rounds=options.rounds,
@@ -112,6 +160,7 @@ class BenchBuilder:
             jobs=options.jobs,
             quiet=options.quiet,
             study=study.name,
+            explained=ExplainedPicks(options.method, options.round, options.picks),
         )
         # The few labeled rows that a study asks for may leave out a rare class. Then it gets the
         # data set's own number; a number that the user asked for is never replaced.

@@ -92,12 +92,12 @@ def image_grid(bench: Bench, wrong: pd.DataFrame) -> Figure:
             cell.grid(False)
             cell.spines[:].set_visible(False)
         for cell, pick in zip(cells, of_round.itertuples(), strict=False):
-            _show_image(cell, bench, pick.row)
+            show_image(cell, bench, pick.row)
             cell.set_xlabel(f"{pick.true_label} → {pick.label}", labelpad=2)
     return figure
 
 
-def _show_image(axes: Axes, bench: Bench, row: int) -> None:
+def show_image(axes: Axes, bench: Bench, row: int) -> None:
     """Draw the image in this row of the source file."""
     shape = bench.table.dataset.image  # channels, height, width
     (position,) = positions(bench.table.data, [row])

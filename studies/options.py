@@ -48,6 +48,15 @@ class ExplorationOptions:
         "labeled rows at the start (default: the study's or the data set's)",
         type=whole_number(2),
     )
+    method: str = option(
+        "salutary", "why: the strategy whose picks are explained (default: salutary)"
+    )
+    round: int = option(
+        1, "why: the round whose picks are explained (default: 1)", type=whole_number(1)
+    )
+    picks: int | None = option(
+        None, "why: how many picks are explained (default: 3)", type=whole_number(1)
+    )
     jobs: int = option(2, "processes, a seed at a time each (default: 2)", type=whole_number(1))
     data_dir: Path | None = _same("data_dir")
     source: str = _same("source")

@@ -141,8 +141,8 @@ both read the labels of the validation set.</p>
 <footer>
 <p>Lines and tables are means over seeds. Bands and every ± are 95 % confidence intervals of the
 mean; with fewer than five seeds there are none. The CSV files also hold the standard deviations, in
-the columns <code>…_sd</code>. Accuracies and shares are in %, gains in points of
-test accuracy. “Clearly” means that the interval leaves out zero.</p>
+the columns <code>…_sd</code>. “Why” is about one seed. Accuracies and shares are in %, gains in
+points of test accuracy. “Clearly” means that the interval leaves out zero.</p>
 <p>Made by <code>{command}</code>; the same command gives the same page.</p>
 </footer>
 </body>

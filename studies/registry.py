@@ -14,6 +14,7 @@ from studies.retrain import retrain
 from studies.share import share
 from studies.truth import truth
 from studies.validation import validation
+from studies.why import why
 
 STUDIES: Registry[Study] = Registry(
     "STUDIES",
@@ -27,5 +28,6 @@ STUDIES: Registry[Study] = Registry(
         hessian,
         gallery,
         boundary,
+        why,
     ),
 )

@@ -185,8 +185,8 @@ def _sentences(records: pd.DataFrame) -> tuple[str, str]:
     return (
         f"By the number of validation rows Salutary plus {plus[Varied.SIZE]}; by the % of wrong "
         f"labels among them it {plus[Varied.NOISE]}; of the labels that it gives, "
-        f"{with_interval(labels[first], 1)} % are true with {first:,} validation rows, and "
-        f"{with_interval(labels[last], 1)} % with {last:,}.",
+        f"{with_interval(labels.loc[[first]], 1)} % are true with {first:,} validation rows, and "
+        f"{with_interval(labels.loc[[last]], 1)} % with {last:,}.",
         f"By the % of the most frequent class among {rows[Varied.IMBALANCE]} validation rows it "
         f"{plus[Varied.IMBALANCE]}; by the % of the validation rows kept from one end of the first "
         f"principal component, {rows[Varied.SHIFT]} of them drawn, it {plus[Varied.SHIFT]}; "

@@ -56,7 +56,7 @@ def bench_of() -> Callable[..., Bench]:
     def make(name: str, **changed) -> Bench:
         table = load(name)
         few = {"seeds": (0,), "init": table.dataset.init, "rounds": 2, "budget": 3}
-        return Bench(table, Protocol.STRICT, **few | changed)
+        return Bench(table, **{"protocol": Protocol.STRICT} | few | changed)
 
     return make
 

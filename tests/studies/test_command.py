@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from matplotlib.image import imread
 
 import explore
+from studies import progress
 from studies.drawing import DPI, WIDTH
 from studies.registry import STUDIES
 from tests.helpers import ROOT
@@ -20,6 +22,7 @@ def test_all_writes_pictures_for_light_and_dark_pages_and_papers_and_a_table_of_
 ):
     assert list(STUDIES) == [
         "truth", "budget", "share", "validation", "l2", "retrain", "hessian", "gallery", "boundary",
+        "why",
     ]  # fmt: skip
     ends = (".png", "-dark.png", ".pdf", ".csv")
     names = {f"{study}{end}" for study in STUDIES for end in ends}
@@ -34,7 +37,8 @@ def test_all_writes_pictures_for_light_and_dark_pages_and_papers_and_a_table_of_
         assert light[..., :3].std() > 0.03  # something is drawn
         table = pd.read_csv(explored / f"{study}.csv")
         assert len(table) >= 2
-        assert any(column.endswith("_sd") for column in table)
+        one_seed = STUDIES[study].one_seed
+        assert any(column.endswith("_sd") for column in table) != one_seed
 
 
 def test_the_same_command_gives_the_same_bytes_with_one_process_or_two(small, explored, tmp_path):
@@ -82,6 +86,37 @@ def test_a_study_takes_more_labeled_rows_if_its_own_few_leave_out_a_class(tmp_pa
     assert "give a larger --init" in capsys.readouterr().err
 
 
+def test_ctrl_c_keeps_finished_studies_and_names_them(small, tmp_path, capsys, monkeypatch):
+    def stopped(bench):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(STUDIES, "why", replace(STUDIES["why"], make=stopped))
+    out = ["--jobs", "1", "--out", str(tmp_path)]
+    assert explore.main(["why", *small, *out]) == 130
+    assert capsys.readouterr().err.endswith("stopped by Ctrl-C; no result was changed\n")
+    assert explore.main(["boundary", "why", *small, *out]) == 130
+    told = capsys.readouterr()
+    kept = f"stopped by Ctrl-C; the finished studies are kept in {tmp_path}: boundary\n"
+    assert told.err.endswith(kept)
+    assert "2 studies: boundary, why" in told.out
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "boundary.png", "boundary-dark.png", "boundary.pdf", "boundary.csv",
+    }  # fmt: skip
+
+
+def test_the_time_left_is_that_of_the_other_studies_at_the_pace_so_far(monkeypatch):
+    studies = [STUDIES[name] for name in ("truth", "l2", "why")]
+    monkeypatch.setattr(progress, "SECONDS", {"truth": 10, "l2": 30, "why": 2})
+    clock = iter([100.0, 300.0, 420.0])
+    monkeypatch.setattr(progress, "perf_counter", lambda: next(clock))
+    made = progress.Progress(studies, jobs=2, start=0.0)
+    assert "took 42 s of processor time" in made.announcement()
+    assert "2 processes share the work" in made.announcement()
+    assert made.after(1) == "study 1 of 3 done after 1 min 40 s, about 5 min 20 s left"
+    assert made.after(2) == "study 2 of 3 done after 5 min 0 s, about 15 s left"
+    assert made.after(3) == "study 3 of 3 done after 7 min 0 s, all are done"
+
+
 # --- mistakes -------------------------------------------------------------------------------------
 
 
@@ -107,6 +142,12 @@ def test_a_study_takes_more_labeled_rows_if_its_own_few_leave_out_a_class(tmp_pa
         ("truth --protocol lax", "invalid choice: 'lax'"),
         ("truth --data-dir nowhere", "--data-dir nowhere is not a folder"),
         ("truth --l2 3", "unrecognized arguments: --l2 3"),
+        ("truth --round 2", "--round is for the study why: name it, or leave --round out"),
+        ("budget --picks 2", "--picks is for the study why"),
+        ("why --method full_pool", "full_pool is a reference, which picks nothing"),
+        ("why --method salutry", "unknown --method 'salutry': did you mean 'salutary'?"),
+        ("why --rounds 2 --round 3", "--round 3 comes after the last of --rounds 2"),
+        ("why --budget 2 --picks 3", "--picks 3 is more than a round has: --budget is 2"),
     ],
 )
 def test_bad_input_ends_in_one_line_and_writes_nothing(arguments, message, tmp_path, capsys):

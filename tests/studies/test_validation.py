@@ -45,3 +45,9 @@ def test_validation_of_full_size_is_the_plain_run_and_noise_hurts(explored, comp
             labels_true = table.loc[level, f"{rule}_labels_true"]
             np.testing.assert_allclose(labels_true, 100 * (1 - last[rule]), atol=1e-5)
     assert table.loc[("noise", 50), "salutary"] < table.loc[("noise", 0), "salutary"]
+
+
+def test_one_seed_is_enough_for_the_sentences(bench_of, monkeypatch):
+    monkeypatch.setattr(validation, "SIZES", (10, 30))
+    bench = bench_of("breast_cancer", rounds=1, budget=1)
+    assert "% are true with 10 validation rows" in validation.validation(bench).sentences[0]
