@@ -12,7 +12,7 @@ from common.errors import UserError
 from common.kinds import LabelSource, ModelKind
 from experiments import pick_benefits
 from experiments.loop import RunRecords, run
-from experiments.runner import as_text, from_text
+from experiments.store import as_plain, from_plain
 from models import MLP, LogisticRegression
 from strategies import registry
 from strategies.base import Picks, Query
@@ -120,7 +120,7 @@ def test_benefits_in_picks_are_those_of_autograd_at_the_model_that_picked(name, 
         np.testing.assert_allclose(list(pick.benefits.values()), expected, rtol=1e-5, atol=1e-7)
         given = np.flatnonzero(np.unique(split.y) == pick.label)
         assert pick.runner_up == pytest.approx(np.delete(expected, given).max(), rel=1e-5)
-    (kept,) = from_text(as_text(RunRecords([], picks[:1]))).picks
+    (kept,) = from_plain(as_plain(RunRecords([], picks[:1]))).picks
     assert kept == replace(picks[0], label=kept.label, true_label=kept.true_label)
 
 
