@@ -148,6 +148,11 @@ ROWS = "np.arange(3)"
         (f"Picks({ROWS}, [0, 1], np.zeros(3))", "OWN", "labels must be a vector of 3"),
         (f"Picks({ROWS}, None, np.zeros(2))", "TRUE", "scores must be a vector of 3"),
         (f"Picks({ROWS}, None, None)", "TRUE", "scores must be a vector of 3"),
+        (
+            f"Picks({ROWS}, None, np.zeros(3), np.zeros(3))",
+            "TRUE",
+            "benefits must have 3 rows and 2",
+        ),
         (f"({ROWS}, None, np.zeros(3))", "TRUE", "it must return Picks, not tuple"),
         ("1 / 0", "TRUE", "it raised ZeroDivisionError"),
         ("highest('x', 3)", "TRUE", "it raised TypeError"),

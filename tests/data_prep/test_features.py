@@ -6,6 +6,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from common.errors import UserError
+from data_prep.columns import Columns
 from data_utils import load, make_split
 from tests.helpers import ROOT
 
@@ -43,3 +44,5 @@ def test_each_named_feature_is_the_column_of_the_file_that_it_names(own, tmp_pat
         np.testing.assert_array_equal(feature, cells)
     assert load("breast_cancer").data.names[0] == "mean radius"
     assert load("wine").data.names[-1] == "alcohol"
+    lists = pd.DataFrame({"e": [[1, 2], [3, 4]], "a": ["x", "y"]})
+    assert Columns().fit(lists).feature_names == ["e[0]", "e[1]", "a=y"]
