@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from common.errors import UserError
 from common.files import csv_bytes, json_bytes, write_files
+from data_utils import Table
 from experiments.loop import RoundRecord
 from experiments.results import CURVES, RUN, curves_frame, first_record
 from experiments.settings import Settings
@@ -57,7 +58,7 @@ class Bar:
 
 
 @contextmanager
-def growing(folder: Path, store: Store, dataset: str, settings: Settings) -> Iterator[None]:
+def growing(folder: Path, store: Store, table: Table, settings: Settings) -> Iterator[None]:
     """Meanwhile, write the curves of all finished runs into the folder every few seconds."""
     done = threading.Event()
     record = json_bytes(first_record(settings, store))
@@ -73,7 +74,7 @@ def growing(folder: Path, store: Store, dataset: str, settings: Settings) -> Ite
                     curves[run] = records.curve if records else []
             if any(curves[run] for run in new):
                 rows = [row for run in sorted(curves) for row in curves[run]]
-                content = csv_bytes(curves_frame(rows, dataset, settings.protocol))
+                content = csv_bytes(curves_frame(rows, table.dataset.name, settings.protocol))
                 with suppress(UserError):  # the files at the end will say so
                     write_files(folder, {CURVES: content, RUN: record})
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from common.cli import told_if_stopped
 from common.errors import UserError
 from common.files import prepare_folder
 from common.parallel import Workers, few_threads, spread
@@ -55,7 +56,7 @@ def run_experiment(
     kept = kept_runs(plan, settings.seeds, say)
     start = perf_counter()
     bar = Bar(len(kept), len(settings.methods) * len(settings.seeds), settings, label)
-    with bar, growing(folder, store, table.dataset.name, settings):
+    with told_if_stopped(lambda: kept_words(store)), bar, growing(folder, store, table, settings):
         records = run_methods(plan, settings.seeds, settings.workers, bar.add, kept)
     return Result(
         settings=settings,
@@ -67,6 +68,11 @@ def run_experiment(
         folder=folder,
         store=store,
     )
+
+
+def kept_words(store: Store) -> str:
+    """What Ctrl-C says of finished runs; "" if there are none."""
+    return "finished runs are kept, the same command goes on" if any(store.runs()) else ""
 
 
 class Task(NamedTuple):
