@@ -150,7 +150,7 @@ def _figure(bench: Bench, split: Split, explanations: Sequence[Explanation]) -> 
         strongest = _strongest(of)
         _draw_bars(right, of.contributions[strongest], [_short(names[d]) for d in strongest])
     axes[0][1].set_title(f"{title_of(bench.explained.method)}, round {bench.explained.round}")
-    axes[-1][0].set_xlabel("fall of loss")
+    axes[-1][0].set_xlabel("fall of loss by validation row: class")
     axes[-1][1].set_xlabel("part of logit")
     return figure
 

@@ -141,6 +141,27 @@ def test_results_come_in_the_order_of_the_tasks(jobs):
     assert list(spread(divmod, 100, [7, 3, 9], Workers(jobs))) == [(14, 2), (33, 1), (11, 1)]
 
 
+def in_steps(shared, task, step):
+    """A task that reports as many steps as its number says."""
+    for _ in range(task):
+        step()
+    return shared + task
+
+
+@pytest.mark.parametrize("workers", ["1", "2", "cluster"])
+def test_steps_are_told_with_the_number_of_their_task(workers, request):
+    if workers == "cluster":
+        who = Workers(dask=request.getfixturevalue("two").address)
+    else:
+        who = Workers(int(workers))
+    told = []
+    assert list(spread(in_steps, 100, [3, 0, 2], who, told.append)) == [103, 100, 102]
+    deadline = time.monotonic() + 10  # the last ones of a cluster may come after the results
+    while len(told) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sorted(told) == [0, 0, 0, 2, 2]
+
+
 def test_shared_data_and_results_come_in_order_on_the_cluster(two):
     tasks = range(1, 60)
     assert list(spread(divmod, 100, tasks, Workers(dask=two.address))) == [

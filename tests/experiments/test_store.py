@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +15,7 @@ from common.program import ROOT, code_files, code_hash
 from data_utils import load, make_split
 from experiments import runner
 from experiments.options import ExperimentOptions
+from experiments.progress import Bar
 from experiments.results import load_results, save
 from experiments.settings import settle
 from experiments.store import Store, UnusableRun, engine_files, method_code, store_key
@@ -144,6 +146,41 @@ def test_the_key_changes_with_settings_and_data_and_not_with_what_is_shown(table
     keys.append(store_key(settings, replace(table, data=data)))
     keys.append(store_key(settings, replace(table, data=replace(data, rows=data.rows + 1))))
     assert len({key, *keys}) == 5
+
+
+def test_curves_grow_while_runs_finish(table, tmp_path, monkeypatch):
+    """The third run looks at what the first two have left."""
+    monkeypatch.setattr("experiments.progress.EVERY", 0.01)
+    folder, seen = tmp_path / "breast_cancer-strict", []
+
+    def run(*arguments):
+        deadline = time.monotonic() + 10
+        while len(seen) == 2 and time.monotonic() < deadline:
+            found = load_results(tmp_path) if (folder / "run.json").is_file() else []
+            if len(found) == 2 * 3:
+                assert not json.loads((folder / "run.json").read_text())["finished"]
+                break
+        else:
+            assert len(seen) < 2, "curves.csv did not grow"
+        seen.append(arguments[1])
+        return real(*arguments)
+
+    real = runner.run
+    monkeypatch.setattr(runner, "run", run)
+    result, _ = experiment(table, settings_of(table, tmp_path, (*METHODS, "margin"), (0,)))
+    assert seen == list(result.settings.methods)
+    assert json.loads((folder / "run.json").read_text())["finished"]
+
+
+def test_the_time_left_is_told_once_a_seed_is_done_and_kept_rounds_do_not_count(table, tmp_path):
+    """Two methods, three rounds each, on two seeds; one run was kept."""
+    with Bar(1, 4, replace(settings_of(table, tmp_path), quiet=False)) as bar:
+        assert (bar.bar.n, bar.bar.total) == (3, 12)
+        bar.add(4)
+        assert "left" not in bar.bar.bar_format
+        bar.add(1)
+        assert "left" in bar.bar.bar_format
+        assert bar.bar.format_dict["initial"] == 3
 
 
 def test_the_code_of_a_run_is_that_of_the_loop_and_of_its_method():
