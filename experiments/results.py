@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from lzma import LZMAError
 from pathlib import Path
@@ -109,13 +109,13 @@ class Result:
 def curves_frame(records: Sequence[RoundRecord], dataset: str, protocol: str) -> pd.DataFrame:
     """A row per method, seed and round."""
     names = [item.name for item in fields(RoundRecord)]
-    frame = pd.DataFrame([asdict(record) for record in records], columns=names)
+    frame = pd.DataFrame([vars(record) for record in records], columns=names)
     return frame.assign(dataset=dataset, protocol=str(protocol))[CURVE_COLUMNS]
 
 
 def picks_frame(records: Sequence[PickRecord]) -> pd.DataFrame:
     """A row per picked sample; none if only references ran. The benefits are the last columns."""
-    frame = pd.DataFrame([asdict(record) for record in records], columns=PICK_COLUMNS)
+    frame = pd.DataFrame([vars(record) for record in records], columns=PICK_COLUMNS)
     return frame.join(pd.DataFrame([record.benefits for record in records]).add_prefix("benefit_"))
 
 
