@@ -22,6 +22,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import display_path
+from common.program import ROOT, source_files
 
 
 @dataclass(frozen=True)
@@ -286,7 +287,7 @@ def blamed(plugin: Plugin | None, where: str) -> Iterator[None]:
 def _raised_here(error: BaseException) -> bool:
     """Whether a file of this program raised it, and not a library that it calls."""
     *_, (last, _) = walk_tb(error.__traceback__)
-    return Path(last.f_code.co_filename).is_relative_to(Path(__file__).resolve().parent.parent)
+    return Path(last.f_code.co_filename) in source_files(ROOT)  # the libraries may lie below ROOT
 
 
 def breach(plugin: Plugin | None, where: str, told: str) -> Exception:

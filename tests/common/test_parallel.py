@@ -90,7 +90,7 @@ def test_killing_a_worker_in_the_middle_changes_no_byte(tmp_path):
             process.kill()
         assert mine.workers[1].poll() is None
     written = contents(tmp_path / "two")
-    assert len(written) == 6 + 2 * 3
+    assert len(written) == 7 + 2 * 4
     assert written == contents(tmp_path / "one")
 
 

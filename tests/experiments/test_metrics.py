@@ -57,9 +57,11 @@ def test_every_metric_is_a_column_of_the_curves():
     assert set(Scores._fields) <= set(names)
 
 
-def test_seconds_do_not_count_the_measuring(monkeypatch):
-    measure, clock = loop.measure, count()  # a second passes at each look, and while measuring
+def test_seconds_count_neither_the_measuring_nor_the_benefits_of_the_picks(monkeypatch):
+    """A second passes at each look at the clock, while measuring, and while finding benefits."""
+    measure, benefits, clock = loop.measure, loop.pick_benefits, count()
     monkeypatch.setattr(loop, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(loop, "measure", lambda *of: next(clock) and measure(*of))
+    monkeypatch.setattr(loop, "pick_benefits", lambda *of: next(clock) and benefits(*of))
     curve, _ = run(split_of("bank"), "random", strict(rounds=2), 0)
-    assert [record.seconds for record in curve] == [1, 1, 1]
+    assert [record.seconds for record in curve] == [1, 2, 2]  # before and after the benefits
