@@ -95,10 +95,10 @@ def test_wine_command_runs_as_written(tmp_path):
 def test_an_mlp_runs_repeats_itself_and_is_not_the_logistic_model(tmp_path, capsys):
     methods = ["--methods", "salutary,random,salutary_plus", *QUICK]
     for name in ("first", "again"):
-        done = shell("main_binary.py", "--model", "mlp", *methods, "--out", str(tmp_path / name))
-        assert done.returncode == 0, done.stderr
-    assert "paper protocol: the last layer of an MLP, l2 50, no intercept" in done.stdout
-    assert "newton fit" in done.stdout
+        assert main("binary", ["--model", "mlp", *methods, "--out", str(tmp_path / name)]) == 0
+    printed = capsys.readouterr().out
+    assert "paper protocol: the last layer of an MLP, l2 50, no intercept" in printed
+    assert "newton fit" in printed
     assert main("binary", [*methods, "--out", str(tmp_path / "logistic")]) == 0
     assert "MLP" not in capsys.readouterr().out
     folders = [
