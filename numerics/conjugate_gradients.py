@@ -64,8 +64,13 @@ def conjugate_gradients(
     tol : largest residual of V, divided by that of zero, both without their mean over the units.
     start : a V near the solution, to begin there instead of at zero.
 
-    Raises NotConverged if the residual stays larger.
+    Raises NotConverged if the residual stays larger; ValueError at once for NaN or inf.
     """
+    if not (G.isfinite().all() and H.P.isfinite().all()):
+        raise ValueError(
+            "the gradient or the predicted probabilities hold NaN or inf: look for them in the "
+            "features of the labeled and validation rows and in the fitted model"
+        )
     G = G.double()
     shared = G.mean(0) if H.units > 1 else torch.zeros_like(G[0])
     shared = torch.where(H.ridge > 0, shared / H.ridge.double(), 0.0)

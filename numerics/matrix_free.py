@@ -5,6 +5,8 @@ LinAlgError, a ValueError, with the negative curvature that it found. Each also 
 residual g − H V, and raises LinAlgError if its norm is above ``tol`` times the norm of g. H may be
 flat, with zero curvature, in directions in which g is zero; the solution is zero there too.
 
+NaN or inf in g or in a product ends every solver at once, with LinAlgError: no damping mends them.
+
 A curvature is an eigenvalue of H, or vᵀH v / vᵀv for the direction v.
 """
 
@@ -25,6 +27,7 @@ def conjugate_gradients(product: Product, g: torch.Tensor, tol: float) -> torch.
 
     Raises LinAlgError if a direction has no positive curvature, or the residual stays too large.
     """
+    product = finite(product, g)
     V, smallest = torch.zeros_like(g), np.inf
     target = tol * g.norm()
     for _restart in range(3):
@@ -60,7 +63,12 @@ def dense(product: Product, g: torch.Tensor, tol: float) -> torch.Tensor:
     if len(g) > MOST_DENSE:
         raise ValueError(f"a dense Hessian of {len(g):,} parameters is too large: choose cg")
     eye = torch.eye(len(g)).to(g)
-    H = vmap(product, chunk_size=64)(eye)
+    try:
+        H = vmap(product, chunk_size=64)(eye)
+    except RuntimeError:  # a layer that vmap does not know
+        H = torch.stack([product(row) for row in eye])
+    product = finite(product, g)
+    check_product(H)
     values, vectors = torch.linalg.eigh((H + H.T) / 2)
     flat = len(g) * torch.finfo(g.dtype).eps * values.abs().max()
     if values[0] < -flat:
@@ -90,13 +98,19 @@ def lissa(
 
     Raises LinAlgError if the series diverges, or does not reach ``tol`` in ``LISSA_STEPS`` steps.
     """
-    scale = max(largest(p, g) for p in [product, *(sample() for _ in range(8))])
+    product = finite(product, g)
+    scale = max(largest(finite(p, g), g) for p in [product, *(sample() for _ in range(8))])
     V, done, window = g.clone(), 0, 100
     while done < LISSA_STEPS:
         total = torch.zeros_like(g)
         for _step in range(window):
             V = g + V - sample()(V) / scale
             total += V
+            if not total.isfinite().all():
+                raise np.linalg.LinAlgError(
+                    "the stochastic series diverged to NaN or inf: choose the solver cg, or raise "
+                    "damping"
+                )
         mean = total / (window * scale)
         residual = (g - product(mean)).norm()
         if residual <= tol * g.norm():
@@ -107,6 +121,32 @@ def lissa(
     smallest = scale - largest(lambda v: scale * v - product(v), g)
     hint = f"the smallest curvature is about {smallest:.1e}, the largest {scale:.1e}"
     return verified(product, g, mean, tol, hint)
+
+
+def finite(product: Product, g: torch.Tensor) -> Product:
+    """``product``, with LinAlgError once it gives NaN or inf. Raises it also if g holds them."""
+    if not g.isfinite().all():
+        raise np.linalg.LinAlgError(
+            "the gradient of the validation losses holds NaN or inf: look for a loss that is "
+            "infinite, or an overflow, in the validation rows"
+        )
+
+    def checked(v: torch.Tensor) -> torch.Tensor:
+        image = product(v)
+        check_product(image)
+        return image
+
+    return checked
+
+
+def check_product(image: torch.Tensor) -> None:
+    """Raises LinAlgError if a product with H holds NaN or inf."""
+    if not image.isfinite().all():
+        raise np.linalg.LinAlgError(
+            "a product with the Hessian holds NaN or inf: a loss of its rows or a second "
+            "derivative of it is infinite (such as that of a square root or a norm at zero), or "
+            "overflows the type of the parameters"
+        )
 
 
 def largest(product: Product, start: torch.Tensor, steps: int = 30) -> float:

@@ -11,16 +11,23 @@ The gradient of a single row is never built, and H only by the solver "dense". W
 forward pass, gives it for a whole chunk of rows: the module runs once, and the loss once for each
 class. Products with H are forward over reverse: the derivative of the gradient in a direction.
 
+Layers without a forward-mode derivative, such as LSTM, take two passes backward
+instead: the derivative in a direction is that of the (linear) gradient in its weights. Half
+precision is computed in float32. module_checks.py looks at the module first.
+
 A network's H need not be positive definite, because training rarely ends at a minimum. The solvers
 of matrix_free.py report this as an error. ``damping`` adds to every eigenvalue of H.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
-from torch.func import functional_call, grad, jvp
+from torch.func import functional_call, grad, jvp, vjp
+from torch.utils._pytree import tree_leaves, tree_map
 
+from numerics import module_checks
 from numerics.linear import Array, SameKind
 from numerics.matrix_free import Product, conjugate_gradients, dense, lissa
 
@@ -28,6 +35,8 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 LISSA_BATCH = 64  # rows of one stochastic product
 LISSA_TOLERANCE = 0.05
+LOOKED_AT = 4  # rows of the passes that look at the module
+HALF = (torch.float16, torch.bfloat16)
 
 
 def module_benefit(
@@ -60,17 +69,32 @@ def module_benefit(
         the result, in this order.
     solver, tol, seed : see ``ModuleInfluence.solve``.
 
-    Raises ValueError for a module in training mode, a loss whose result is not (n,), unknown
-    parameters or solver, or a dense H too large; its subclass LinAlgError if the solver finds
-    negative curvature or does not reach ``tol``.
+    Integer targets of any type are class numbers, and become int64. Rows and targets may require a
+    gradient. For half precision, the result is float32.
+
+    Raises ValueError for a module with a part in training mode, whose outputs are no tensors, are
+    random or depend on other rows; a loss that fails or whose result is not (n,); NaN or inf in
+    parameters, rows or targets; unknown parameters or solver, a last layer that is not clear, or a
+    dense H too large; its subclass LinAlgError if the solver finds negative curvature, NaN or inf,
+    or does not reach ``tol``.
     """
-    influence = ModuleInfluence(
-        module, loss, l2=l2, parameters=parameters, damping=damping, chunk=chunk
+    device = next((parameter.device for parameter in module.parameters()), None)
+    rows, y_rows = module_checks.as_rows_and_targets(X_hessian, y_hessian, "hessian", device)
+    valid, y_valid = module_checks.as_rows_and_targets(
+        X_validation, y_validation, "validation", device
     )
-    tensor = influence.tensor
-    g = influence.gradient(tensor(X_validation), tensor(y_validation))
-    V = influence.solve(tensor(X_hessian), tensor(y_hessian), g, solver, tol, seed)
-    scores = influence.benefit(tensor(X_pool), tensor(classes), V)
+    pool = module_checks.as_rows(X_pool, "X_pool", device)
+    tried = module_checks.as_rows(classes, "classes", device)
+    with module_checks.plain_kernels():
+        influence = ModuleInfluence(
+            module, loss, rows[:LOOKED_AT], y_rows[:LOOKED_AT],
+            l2=l2, parameters=parameters, damping=damping, chunk=chunk,
+        )  # fmt: skip
+        tensor = influence.tensor
+        g = influence.gradient(tensor(valid), tensor(y_valid))
+        V = influence.solve(tensor(rows), tensor(y_rows), g, solver, tol, seed)
+        scores = influence.benefit(tensor(pool), tensor(tried), V)
+    module_checks.check_finite(scores, "the matrix of the scores of X_pool")
     if isinstance(X_pool, torch.Tensor):
         return scores.to(X_pool.device)
     return scores.cpu().numpy()
@@ -81,57 +105,151 @@ class ModuleInfluence:
 
     Parameters
     ----------
-    module : fitted, in eval mode. Its output for a row must not depend on the other rows.
+    module : fitted, all parts in eval mode. Its output for a row must not depend on other rows.
     loss : (outputs (n, ...), targets (n, ...)) ↦ the loss of each row (n,), without a penalty.
     l2 : the penalty (l2/2)·||W||² on all parameters of two or more dimensions; or an l2 for each
         name of a parameter, 0 for names left out.
-    parameters : which may change: "all" that require a gradient, the "last" layer of these, or a
-        list of names.
+    X (n, ...), y (n, ...) : a few rows and targets, to look at forward passes.
+    parameters : which may change: "all" that require a gradient, the "last" layer of these that a
+        forward pass uses, or a list of names.
     damping : added to the diagonal of H. Needed if H is not positive definite.
     chunk : how many rows go through the module at once.
 
-    Raises ValueError for a module in training mode, and for unknown parameters or none.
+    Raises ValueError as ``module_benefit`` does.
     """
 
     def __init__(
         self,
         module: torch.nn.Module,
         loss: Loss,
+        X: torch.Tensor,
+        y: torch.Tensor,
         *,
         l2: float | Mapping[str, float],
         parameters: str | Sequence[str],
         damping: float,
         chunk: int,
     ):
-        if module.training:
-            raise ValueError("the module is in training mode: call module.eval() first")
+        module_checks.check_parts(module)
         self.module, self.loss, self.chunk = module, loss, chunk
+        self.derivative: Callable[..., Any] = jvp
         known = dict(module.named_parameters())
-        self.constants = {name: parameter.detach() for name, parameter in known.items()}
         names = parameter_names(known, parameters)
+        self._look(X, known | dict(module.named_buffers()), names)
+        if parameters == "last":
+            forward = partial(self._forward, X=self.tensor(X))
+            names = module_checks.last_layer(module, forward, self.constants, names)
+        self._choose(names, known, l2, damping)
+        self._try_derivatives(self.tensor(X), self.tensor(y))
+
+    def _look(
+        self, X: torch.Tensor, values: Mapping[str, torch.Tensor], names: Sequence[str]
+    ) -> None:
+        """Sets ``constants`` and ``dtype``, in which the module runs, after passes over X.
+
+        Half precision becomes float32, unless the forward itself converts to half precision.
+        """
+        values = {name: value.detach() for name, value in values.items()}
+        wide = {n: value.float() if value.dtype in HALF else value for n, value in values.items()}
+        tries = [wide] if all(wide[n] is value for n, value in values.items()) else [wide, values]
+        for self.constants in tries:
+            types = [self.constants[name].dtype for name in names]
+            self.dtype = torch.cat([torch.empty(0, dtype=dtype) for dtype in types]).dtype
+            try:
+                with torch.no_grad():
+                    self._forward(self.constants, self.tensor(X))
+                break
+            except ValueError:
+                if self.constants is tries[-1]:
+                    raise
+        with torch.no_grad():
+            module_checks.check_outputs(partial(self._forward, self.constants), self.tensor(X))
+
+    def _choose(
+        self,
+        names: Sequence[str],
+        known: Mapping[str, torch.Tensor],
+        l2: float | Mapping[str, float],
+        damping: float,
+    ) -> None:
+        """Sets ``theta``, the shapes of its parts and the penalty on each of its entries."""
+        for name in names:
+            if self.constants[name].dtype in HALF:
+                raise ValueError(
+                    f"the forward of the module itself converts to {_type(known[name])}, the type "
+                    f"of {name!r}, which is too coarse for products with the Hessian: let it "
+                    "compute in float32, or name only parameters of float32 in parameters"
+                )
         self.shapes = {name: known[name].shape for name in names}
-        self.theta = torch.cat([known[name].detach().reshape(-1) for name in names])  # (P,)
+        self.theta = torch.cat([self.constants[name].reshape(-1) for name in names])  # (P,)
+        self.dtype = self.theta.dtype
         penalties = [
             self.theta.new_full((known[name].numel(),), parameter_l2(l2, name, known[name]))
             for name in names
         ]
         self.ridge = torch.cat(penalties) + damping  # (P,)
 
-    def outputs(self, theta: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
+    def _try_derivatives(self, X: torch.Tensor, y: torch.Tensor) -> None:
+        """Sets ``derivative``, jvp or without forward mode. Raises ValueError if neither works."""
+        self.losses(self.outputs(self.theta, X), y)
+        for self.derivative in (jvp, backward_jvp):
+            try:
+                Hv = self.product(X, y, self.theta)
+                self._benefit(X, y[:1], self.theta)
+                if self.derivative is backward_jvp:  # torch has had derivatives that are wrong
+                    u = torch.linspace(-1, 1, len(Hv)).to(Hv)
+                    one, other = u @ Hv, self.theta @ self.product(X, y, u)
+                    if (one - other).abs() > 1e-2 * u.norm() * Hv.norm():
+                        raise ValueError("the second derivative is not symmetric")
+                return
+            except (RuntimeError, ValueError) as error:  # the pass before went well
+                reason = error
+        raise ValueError(
+            "torch has no usable second derivative for a layer of the module or for the loss, "
+            'often a fused kernel: load the model with attn_implementation="eager" or without the '
+            'fused kernel, or choose only layers after it, as parameters="last" does'
+        ) from reason
+
+    def outputs(self, theta: torch.Tensor, X: torch.Tensor) -> Any:
         """Outputs for X (n, ...), with theta (P,) in place of the parameters that may change."""
         parts = theta.split([shape.numel() for shape in self.shapes.values()])
         changed = {
-            name: part.reshape(shape)
+            name: part.reshape(shape).to(self.constants[name].dtype)
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
-        return functional_call(self.module, self.constants | changed, (X,))
+        return self._forward(self.constants | changed, X)
 
-    def losses(self, outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The loss of every row, (n,). Raises ValueError if ``loss`` gives another shape."""
-        losses = self.loss(outputs, y)
-        if losses.shape != y.shape[:1]:
+    def _forward(self, values: Mapping[str, torch.Tensor], X: torch.Tensor) -> Any:
+        try:
+            return functional_call(self.module, dict(values), (X,))
+        except (NotImplementedError, torch.OutOfMemoryError):  # a derivative that torch lacks
+            raise
+        except Exception as error:
+            kinds = sorted({_type(value) for value in self.constants.values()})
             raise ValueError(
-                f"the loss gave shape {tuple(losses.shape)} for {len(y)} rows, and must give a "
+                f"the module failed on rows of shape {tuple(X.shape[1:])} and type {_type(X)} (its "
+                f"parameters and buffers are {', '.join(kinds)}): give rows of the shape and type "
+                "that it was trained on"
+            ) from error
+
+    def losses(self, outputs: Any, y: torch.Tensor) -> torch.Tensor:
+        """The loss of every row, (n,). Raises ValueError if ``loss`` fails or gives others."""
+        try:
+            losses = self.loss(outputs, y)
+        except (NotImplementedError, torch.OutOfMemoryError):  # a derivative that torch lacks
+            raise
+        except Exception as error:
+            given = [f"{tuple(leaf.shape)} {_type(leaf)}" for leaf in tree_leaves(outputs)]
+            raise ValueError(
+                f"the loss failed for a {type(outputs).__name__} of outputs ({', '.join(given)}) "
+                f"and targets {tuple(y.shape)} {_type(y)}: class numbers must be integers from 0 "
+                "to below the number of outputs, other targets floating-point numbers of the shape "
+                "of the outputs; wrap a module that returns more than the loss takes"
+            ) from error
+        if not isinstance(losses, torch.Tensor) or losses.shape != y.shape[:1]:
+            shape = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses)
+            raise ValueError(
+                f"the loss gave shape {shape} for {len(y)} rows, and must give a "
                 'number for each: torch\'s losses do with reduction="none"'
             )
         return losses
@@ -147,7 +265,7 @@ class ModuleInfluence:
         """H v for v (P,): (P,). Each row counts ``weight`` times, penalty and damping once."""
         total = self.ridge * v
         for rows in self._chunks(X, y):
-            image = jvp(lambda t, r=rows: self._gradient(t, *r), (self.theta,), (v,))[1]
+            image = self.derivative(lambda t, r=rows: self._gradient(t, *r), (self.theta,), (v,))[1]
             total = total + weight * image
         return total
 
@@ -189,20 +307,19 @@ class ModuleInfluence:
         """∇l(x, c)ᵀ V for all rows X (n, ...), all classes (K, ...), and V (P,): (n, K)."""
         return torch.cat([self._benefit(rows, classes, V) for rows in X.split(self.chunk)])
 
-    def tensor(self, values: Array) -> torch.Tensor:
-        """Rows or targets on the module's device; floating-point ones in its type."""
-        values = torch.as_tensor(values, device=self.theta.device)
-        return values.to(self.theta.dtype) if values.is_floating_point() else values
+    def tensor(self, values: torch.Tensor) -> torch.Tensor:
+        """Floating-point rows or targets in the type that the module computes in."""
+        return values.to(self.dtype) if values.is_floating_point() else values
 
     def _gradient(self, theta: torch.Tensor, X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return grad(lambda t: self.losses(self.outputs(t, X), y).sum())(theta)
 
     def _benefit(self, X: torch.Tensor, classes: torch.Tensor, V: torch.Tensor) -> torch.Tensor:
-        Z, dZ = jvp(lambda theta: self.outputs(theta, X), (self.theta,), (V,))[:2]
+        Z, dZ = self.derivative(lambda theta: self.outputs(theta, X), (self.theta,), (V,))[:2]
         columns = []
         for c in classes:
             y = c.expand(len(X), *c.shape)
-            columns.append(jvp(lambda Z, y=y: self.losses(Z, y), (Z,), (dZ,))[1])
+            columns.append(self.derivative(lambda Z, y=y: self.losses(Z, y), (Z,), (dZ,))[1])
         return torch.stack(columns, 1)
 
     def _chunks(
@@ -214,7 +331,10 @@ class ModuleInfluence:
 def parameter_names(
     known: Mapping[str, torch.Tensor], parameters: str | Sequence[str]
 ) -> list[str]:
-    """Names of the parameters that may change. Raises ValueError for unknown names, or none."""
+    """Names of the parameters that may change; for "last", of all that may be in the last layer.
+
+    Raises ValueError for unknown names, or none.
+    """
     if isinstance(parameters, str) and parameters not in ("all", "last"):
         raise ValueError(f"parameters is all, last or a list of names, not {parameters!r}")
     names = [name for name in known if known[name].requires_grad]
@@ -225,9 +345,6 @@ def parameter_names(
         names = list(dict.fromkeys(parameters))
     if not names:
         raise ValueError("no parameter is left to move: none is named, or none requires a gradient")
-    if parameters == "last":
-        layer = names[-1].rpartition(".")[0]
-        names = [name for name in names if name.rpartition(".")[0] == layer]
     return names
 
 
@@ -236,3 +353,17 @@ def parameter_l2(l2: float | Mapping[str, float], name: str, parameter: torch.Te
     if isinstance(l2, Mapping):
         return l2.get(name, 0.0)
     return l2 if parameter.ndim > 1 else 0.0
+
+
+def backward_jvp(function: Callable, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    """What ``jvp`` gives for one argument, without forward mode.
+
+    u ↦ Jᵀu is linear, so the gradient of tangentᵀ(Jᵀu) in u is J tangent.
+    """
+    outputs, pull = vjp(function, *primals)[:2]
+    zero = tree_map(torch.zeros_like, outputs)
+    return outputs, vjp(lambda u: pull(u)[0], zero)[1](*tangents)[0]
+
+
+def _type(values: torch.Tensor) -> str:
+    return str(values.dtype).removeprefix("torch.")

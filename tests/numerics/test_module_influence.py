@@ -188,7 +188,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
         ({"parameters": "first"}, "parameters is all, last or a list of names, not 'first'"),
         ({"parameters": ["weight"]}, r"no parameter 'weight', only \['1.weight'"),
         ({"parameters": []}, "no parameter is left to move"),
-        ({"loss": cross_entropy}, r'gave shape \(\) for 1299 rows, .* reduction="none"'),
+        ({"loss": cross_entropy}, r'gave shape \(\) for 4 rows, .* reduction="none"'),
         ({"tol": 1e-30}, "stopped at a residual of"),
     ],
 )
