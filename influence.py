@@ -20,15 +20,17 @@ of size n × K·D is built. Σ_c p_ic (p_i − e_c) = 0 implies Σ_c p_ic benefi
 from collections.abc import Callable
 from copy import copy
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 
 from models import LogisticRegression
+from numerics import validation
+from numerics.finite_step import residual_after_step
 from numerics.hessian import Hessian
 from numerics.linear import (
     Array,
-    SameKind,
     as_tensor,
     class_probabilities,
     cross_entropy,
@@ -46,12 +48,16 @@ CHUNK_LOGITS = 250_000
 # --- loss, gradient and Hessian of a fitted model -------------------------------------------------
 
 
-def memberships(model: LogisticRegression, y: Array) -> torch.Tensor:
+def memberships(
+    model: LogisticRegression, y: Any, name: str = "y", rows: int | None = None, of: str = "X"
+) -> torch.Tensor:
     """Whether each label of y (n,) is each of ``model.classes_``: bool (n, K).
 
-    Raises ValueError for a label that is no class of the model.
+    name, rows, of : as in ``validation.labels``.
+
+    Raises ValueError for a label that is no class of the model, or another number of labels.
     """
-    y = y.cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
+    y = validation.labels(y, name, rows, of=of)
     member = y == model.classes_[:, None]
     known = member.any(0)
     if not known.all():
@@ -67,51 +73,72 @@ def class_numbers(model: LogisticRegression, y: Array) -> torch.Tensor:
     return memberships(model, y).long().argmax(1)
 
 
-def class_targets(model: LogisticRegression, y: Array) -> torch.Tensor:
-    """The units' targets (n, U) for the labels y (n,).
+def class_targets(
+    model: LogisticRegression, y: Any, name: str = "y", rows: int | None = None, of: str = "X"
+) -> torch.Tensor:
+    """The units' targets (n, U) for the labels y (n,). Arguments and errors as ``memberships``."""
+    return memberships(model, y, name, rows, of)[:, -len(model.theta_) :].to(model.theta_.dtype)
 
-    Raises ValueError as ``memberships`` does.
+
+def features(model: LogisticRegression, X: Any, name: str = "X") -> torch.Tensor:
+    """X (n, D) as a tensor of the type of the model's weights, on their device, checked.
+
+    Raises ValueError unless X is finite and has the columns of the model; NotFittedError, a
+    ValueError, for an unfitted model; TypeError for another kind of model (see
+    ``numerics.validation``). All functions of this module raise the same.
     """
-    return memberships(model, y)[:, -len(model.theta_) :].to(model.theta_.dtype)
+    validation.check_model(model, LogisticRegression, "theta_")
+    width, names = columns(model)
+    theta = model.theta_
+    return validation.features(X, name, width, names, device=theta.device, dtype=theta.dtype)
 
 
-def features(model: LogisticRegression, X: Array) -> torch.Tensor:
-    """X (n, D) as a tensor of the type of the model's weights, on their device."""
-    return as_tensor(X, model.theta_.device, model.theta_.dtype)
+def columns(model: LogisticRegression) -> tuple[int, list[str] | None]:
+    """How many columns the model knows, and their names if it was fitted to a data frame."""
+    width = model.theta_.shape[1] - bool(model.fit_intercept)
+    names = getattr(model, "feature_names_in_", None)
+    return width, None if names is None else list(names)
 
 
-def loss(model: LogisticRegression, X: Array, y: Array) -> float:
+def loss(model: LogisticRegression, X: Any, y: Any) -> float:
     """Sum of the cross-entropies over X (n, D) and y (n,), without the penalty.
 
     Raises ValueError for a label that is no class of the model.
     """
     Z = project(features(model, X), model.theta_)
-    return float(cross_entropy(Z, class_targets(model, y)))
+    return float(cross_entropy(Z, class_targets(model, y, rows=len(Z))))
 
 
-def gradient(model: LogisticRegression, X: Array, y: Array) -> torch.Tensor:
+def gradient(
+    model: LogisticRegression, X: Any, y: Any, names: tuple[str, str] = ("X", "y")
+) -> torch.Tensor:
     """Gradient of ``loss`` in theta over X (n, D) and y (n,), of the shape of ``model.theta_``.
 
-    Raises ValueError for a label that is no class of the model.
+    names : how messages call X and y.
+
+    Raises ValueError for a label that is no class of the model, and as ``features`` does.
     """
-    X = features(model, X)
+    X = features(model, X, names[0])
+    T = class_targets(model, y, names[1], len(X), names[0])
     P = probabilities(project(X, model.theta_))  # (n, U)
-    return pull_back(P - class_targets(model, y), X, model.fit_intercept)
+    return pull_back(P - T, X, model.fit_intercept)
 
 
 def hessian(
     model: LogisticRegression,
-    X: Array,
+    X: Any,
     l2: float | None = None,
     *,
     damping: float = 0.0,
     weights: torch.Tensor | None = None,
+    name: str = "X",
 ) -> Hessian:
     """The Hessian of the penalised loss over the rows X (n, D).
 
     l2 : the penalty; None means the model's. damping, weights : see ``Hessian``.
+    name : how messages call X.
     """
-    X = features(model, X)
+    X = features(model, X, name)
     P = probabilities(project(X, model.theta_))
     l2 = model.l2 if l2 is None else l2
     return Hessian(X, P, l2, model.fit_intercept, damping=damping, weights=weights)
@@ -119,7 +146,7 @@ def hessian(
 
 def inverse_hvp(
     model: LogisticRegression,
-    X: Array,
+    X: Any,
     G: torch.Tensor,
     *,
     solver: str = "auto",
@@ -134,10 +161,10 @@ def inverse_hvp(
 
 def falls_by_row(
     model: LogisticRegression,
-    X_hessian: Array,
-    X_validation: Array,
-    y_validation: Array,
-    x: Array,
+    X_hessian: Any,
+    X_validation: Any,
+    y_validation: Any,
+    x: Any,
     label: object,
     *,
     solver: str = "auto",
@@ -150,10 +177,13 @@ def falls_by_row(
     x (D,) : the row that joins. All else, and the errors raised, as in ``benefit``; ValueError also
     for a ``label`` that is no class of the model.
     """
-    step = gradient(model, x[None], np.array([label]))
-    V = inverse_hvp(model, X_hessian, step, solver=solver, damping=damping)
-    X = features(model, X_validation)
-    residuals = probabilities(project(X, model.theta_)) - class_targets(model, y_validation)
+    row = x[None] if isinstance(x, np.ndarray | torch.Tensor) else [x]
+    step = gradient(model, row, np.array([label]), ("x", "label"))
+    H = hessian(model, X_hessian, damping=damping, name="X_hessian")
+    V = H.solve(step, solver=solver)
+    X = features(model, X_validation, "X_validation")
+    T = class_targets(model, y_validation, "y_validation", len(X), "X_validation")
+    residuals = probabilities(project(X, model.theta_)) - T
     return (residuals * project(X, V)).sum(1)
 
 
@@ -169,18 +199,18 @@ class Influence:
     X_hessian : as in ``benefit``, or a ``Hessian``.
     start : a V near the solution, such as the last round's, where CG begins.
 
-    ``first`` and ``finite`` take X (n, D), an array or a tensor, and give a tensor (n, K). They
-    convert and score a chunk of rows at a time, so that memory grows with n × K only.
+    ``first`` and ``finite`` take X (n, D), in any form that ``benefit`` takes, and give a tensor
+    (n, K). They convert and score a chunk of rows at a time, so that memory grows with n × K only.
 
-    Raises ValueError for a validation label that is no class of the model.
+    Raises ValueError and TypeError as ``benefit`` does.
     """
 
     def __init__(
         self,
         model: LogisticRegression,
-        X_hessian: Array | Hessian,
-        X_validation: Array,
-        y_validation: Array,
+        X_hessian: Any,
+        X_validation: Any,
+        y_validation: Any,
         *,
         solver: str = "auto",
         damping: float = 0.0,
@@ -190,8 +220,10 @@ class Influence:
         if isinstance(X_hessian, Hessian):
             self.hessian = X_hessian
         else:
-            self.hessian = hessian(model, X_hessian, damping=damping)
-        self.gradient = gradient(model, X_validation, y_validation)
+            self.hessian = hessian(model, X_hessian, damping=damping, name="X_hessian")
+        self.gradient = gradient(
+            model, X_validation, y_validation, ("X_validation", "y_validation")
+        )
         self.X_validation = X_validation
 
     @cached_property
@@ -204,12 +236,13 @@ class Influence:
         """An estimate of the condition number of H; NaN if the solver, as CG, gives none."""
         return self.hessian.known_condition
 
-    def first(self, X: Array) -> torch.Tensor:
+    def first(self, X: Any) -> torch.Tensor:
         """The paper's benefit, a first-order estimate, of X (n, D): (n, K)."""
+        X = self._table(X)
         rows = min(CHUNK_ENTRIES // X.shape[1], CHUNK_LOGITS // len(self.gradient))
         return self._by_chunk(self._first, X, rows)
 
-    def finite(self, X: Array) -> torch.Tensor:
+    def finite(self, X: Any) -> torch.Tensor:
         """The benefit of X (n, D) after a finite step, which includes the row's curvature: (n, K).
 
         Adding (x, c) moves theta by −H⁻¹(a ⊗ x). The vector a (U,) is the residual of the row after
@@ -222,9 +255,9 @@ class Influence:
         Raises ValueError if there are more than ``hessian.DENSE_PARAMETERS`` parameters.
         """
         rows = FINITE_ENTRIES // (self.gradient.numel() * len(self.gradient))
-        return self._by_chunk(self._finite, X, rows)
+        return self._by_chunk(self._finite, self._table(X), rows)
 
-    def class_probabilities(self, X: Array) -> torch.Tensor:
+    def class_probabilities(self, X: Any) -> torch.Tensor:
         """The model's p(c|x) for X (n, D): (n, K)."""
         return class_probabilities(project(features(self.model, X), self.model.theta_))
 
@@ -240,17 +273,39 @@ class Influence:
             vars(small).pop(name, None)
         return small
 
+    def _table(self, X: Any) -> Array:
+        """X (n, D), the rows to score: all is checked but that its numbers are finite."""
+        width, names = columns(self.model)
+        validation.check_names(validation.column_names(X), names, "the pool")
+        X = validation.table(X, "the pool")
+        validation.check_width(X, "the pool", width)
+        return X
+
     def _by_chunk(
         self, score: Callable[[torch.Tensor], torch.Tensor], X: Array, rows: int
     ) -> torch.Tensor:
-        """``score`` of X, ``rows`` rows at a time: (n, K)."""
+        """``score`` of X, ``rows`` rows at a time: (n, K).
+
+        Raises ValueError for a number that is not finite. It makes a score of its row NaN or
+        infinite, and there are fewer scores than features to look at.
+        """
         rows = max(rows, 1)
+        place = self.gradient.device, self.gradient.dtype
         if len(X) <= rows:
-            return score(features(self.model, X))
-        scores = self.gradient.new_empty(len(self.model.classes_), len(X))
-        for i in range(0, len(X), rows):
-            scores[:, i : i + rows] = score(features(self.model, X[i : i + rows])).T
-        return scores.T
+            scores = score(as_tensor(X, *place))
+        else:
+            scores = self.gradient.new_empty(len(self.model.classes_), len(X)).T
+            for i in range(0, len(X), rows):
+                scores[i : i + rows] = score(as_tensor(X[i : i + rows], *place))
+        if not torch.isfinite(scores.sum()) and not torch.isfinite(scores).all():
+            for i in range(0, len(X), rows):
+                validation.check_finite(as_tensor(X[i : i + rows], *place), "the pool", i)
+            row = int((~torch.isfinite(scores)).any(1).nonzero()[0])
+            raise ValueError(
+                f"the benefit of row {row} of the pool is too large for {scores.dtype}: scale the "
+                "features"
+            )
+        return scores
 
     def _first(self, X: torch.Tensor) -> torch.Tensor:
         Z, S = self._project(X)
@@ -288,54 +343,17 @@ class Influence:
         return (a * S[:, None]).sum(2) - torch.einsum("ncj,njk,nck->nc", a, Q, a) / 2
 
 
-def residual_after_step(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> torch.Tensor:
-    """a (n, K, U) with a = p(z − B a) − t for every row and target, by Newton's method.
-
-    Z (n, U) : the logits. B (n, U, U) : positive semidefinite. T (K, U) : the targets. If a
-    Newton step increases the error of a row and target, that step is halved.
-    """
-    units = Z.shape[1]
-
-    def probabilities_and_error(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        moved = a * B if units == 1 else a @ B  # one unit: a product of numbers
-        P = probabilities((Z[:, None] - moved).reshape(-1, units)).reshape(a.shape)
-        return P, a - P + T
-
-    enough = 1e-12 if Z.dtype == torch.float64 else 1e-6
-    a = probabilities(Z)[:, None] - T
-    P, F = probabilities_and_error(a)
-    for _ in range(50):
-        if F.abs().max() < enough:
-            break
-        if units == 1:
-            step = F / (1 + P * (1 - P) * B)
-        else:
-            J = torch.diag_embed(P) - P[..., None] * P[..., None, :]
-            step = torch.linalg.solve(torch.eye(units).to(J) + J @ B[:, None], F)
-        length = torch.ones_like(a[..., :1])
-        before = F.norm(dim=2, keepdim=True).clamp(min=enough)  # errors below it are of rounding
-        for _ in range(10):
-            tried = a - length * step
-            P, F_new = probabilities_and_error(tried)
-            worse = F_new.norm(dim=2, keepdim=True) > before
-            if not worse.any():
-                break
-            length = torch.where(worse, length / 2, length)
-        a, F = tried, F_new
-    return a
-
-
 def benefit(
     model: LogisticRegression,
-    X_hessian: Array,
-    X_validation: Array,
-    y_validation: Array,
-    X_pool: SameKind,
+    X_hessian: Any,
+    X_validation: Any,
+    y_validation: Any,
+    X_pool: Any,
     *,
     solver: str = "auto",
     damping: float = 0.0,
     step: str = "first",
-) -> SameKind:
+) -> Any:
     """Predicted fall of the summed validation loss for every pool row under every label: (n, K).
 
     Parameters
@@ -343,16 +361,21 @@ def benefit(
     model : a fitted LogisticRegression.
     X_hessian (m, D) : the rows that H sums over, the pool's or the labeled set's.
     X_validation (v, D), y_validation (v,) : the validation set.
-    X_pool (n, D) : the rows to score, an array or a tensor; the result is of the same kind.
+    X_pool (n, D) : the rows to score. The result is a tensor on its device if it is a tensor, else
+        an array.
     solver : "auto", "cholesky" or "cg", see ``Hessian.solve``.
     damping : added to the diagonal of H.
     step : "first", the paper's first-order estimate; or "finite", which is accurate for outliers
         too and costs two products of n × (U·D)² more (see ``Influence.finite``).
 
-    The columns of the result are in the order of ``model.classes_``.
+    Rows may be arrays, lists, data frames, sparse matrices, or tensors, whose gradients are not
+    used; ``y_validation`` may be a column (v, 1). The columns of the result are in the order of
+    ``model.classes_``.
 
-    Raises ValueError for a validation label that is no class of the model, an unknown step or
-    solver, or too many parameters for a finite step; its subclass LinAlgError for a singular H.
+    Raises ValueError for rows that are not two-dimensional and finite or have other columns than
+    the model, another number of labels than rows, a validation label that is no class of the model,
+    an unfitted model, an unknown step or solver, or too many parameters for a finite step; its
+    subclass LinAlgError for a singular H; TypeError for another kind of model.
     """
     if step not in ("first", "finite"):
         raise ValueError(f"unknown step {step!r}: choose first or finite")

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import validate_data
 
 from common.kinds import HessianRows, LabelSource, PenaltyRule
 from data_prep.columns import Columns
@@ -25,7 +26,8 @@ from labeling.loop import KnownTensors, LabelingRun
 from labeling.records import LabeledRows, LabelPlan, Labels
 from models import LogisticRegression
 from numerics.linear import as_tensor
-from numerics.torch_classifier import encoded_classes
+from numerics.torch_classifier import encoded_classes, estimator_input
+from numerics.validation import check_model, for_estimator, labels, unfit
 from strategies.base import InfluenceSettings
 from strategies.registry import STRATEGIES
 
@@ -87,16 +89,24 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
 
         X_val (v, D), y_val (v,) : the validation set, which says which labels help.
 
+        Rows may also be lists, sparse matrices or tensors, and labels columns (n, 1).
+
         Raises ValueError for one class only, NaN or infinite values, unknown options, or a class
         that only the validation set has; its subclass UserError if l2 is "cv" and all classes but
-        one have a single row.
+        one have a single row. A fit that fails leaves the labeler unfitted.
         """
+        try:
+            return self._fit(X, y, X_val, y_val)
+        except BaseException:
+            unfit(self)
+            raise
+
+    def _fit(self, X: Any, y: Any, X_val: Any, y_val: Any) -> "SalutaryLabeler":
         self._check_parameters()
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val belong together: give both, or neither")
         self._columns = fitted_columns(X)
-        X, y = validate_data(self, self._numbers(X), y, dtype=np.float64)
-        check_classification_targets(y)
+        X, y = estimator_input(self, self._numbers(X), y)
         self._scaler = StandardScaler().fit(X) if self.standardise else None
         X = self._scaled(X)
         self.model_ = fitted_model(self, LabeledRows(X, y))
@@ -108,7 +118,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             X, y, X_val, y_val = X[~held], y[~held], X[held], y[held]
         else:
             self.n_validation_ = 0
-            X_val, y_val = self._features(X_val), column_or_1d(y_val)
+            X_val, y_val = self._scaled(self._checked(X_val)), labels(y_val, "y_val")
         check_validation(self.classes_, X_val, y_val)
         self._known = KnownTensors(as_tensor(X), y, as_tensor(X_val), y_val)
         return self
@@ -192,8 +202,18 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
 
     def _features(self, X) -> np.ndarray:
         """X as the model takes it, (n, D): checked, as numbers, scaled."""
-        check_is_fitted(self)
-        return self._scaled(validate_data(self, self._numbers(X), dtype=np.float64, reset=False))
+        check_model(self, SalutaryLabeler, "_known")
+        return self._scaled(self._checked(X))
+
+    def _checked(self, X) -> np.ndarray:
+        """X (n, D) as numbers, with the columns of ``fit``."""
+        X = for_estimator(self, self._numbers(X), reset=False)
+        return validate_data(self, X, dtype=np.float64, reset=False)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def _numbers(self, X):
         return X if self._columns is None else self._columns.transform(X)
@@ -265,20 +285,33 @@ def salutary_query(
     """A query strategy for modAL and for loops of scikit-activeml.
 
     classifier : a fitted SalutaryLabeler, or an object that holds one: modAL's learner
-        (``estimator``) or scikit-activeml's SklearnClassifier (``estimator_``).
+        (``estimator``), scikit-activeml's SklearnClassifier (``estimator_``), a search of
+        scikit-learn (``best_estimator_``), or a pipeline whose last step it is, also one in the
+        other.
 
     Returns the picked positions in X_pool (n, D) and their benefits, (b,) each. These libraries
     expect positions, because their loops buy the labels. ``SalutaryLabeler.label`` on the picked
     rows gives the labels that the method itself would give.
-    Raises TypeError if there is no SalutaryLabeler, and ValueError as ``label`` does.
+    Raises TypeError if there is no SalutaryLabeler, NotFittedError if it is not fitted, as before
+    there are labels of two classes, and ValueError as ``label`` does.
     """
-    labeler = classifier
-    for name in ("estimator_", "estimator"):
+    labeler, path = classifier, type(classifier).__name__
+    while not isinstance(labeler, SalutaryLabeler):
+        if isinstance(labeler, Pipeline):
+            if len(labeler) > 1 and hasattr(labeler[-1], "classes_"):
+                X_pool = labeler[:-1].transform(X_pool)
+            labeler = labeler[-1]
+        else:
+            names = ("best_estimator_", "estimator_", "estimator")
+            labeler = next((getattr(labeler, n) for n in names if hasattr(labeler, n)), None)
+        if labeler is None or isinstance(labeler, str):
+            raise TypeError(f"salutary_query needs a fitted SalutaryLabeler, not {path}")
         if not isinstance(labeler, SalutaryLabeler):
-            labeler = getattr(classifier, name, None)
-    if not isinstance(labeler, SalutaryLabeler):
-        raise TypeError(
-            f"salutary_query needs a fitted SalutaryLabeler, not {type(classifier).__name__}"
+            path += f" of {type(labeler).__name__}"
+    if not hasattr(labeler, "_known"):
+        raise NotFittedError(
+            f"the SalutaryLabeler of this {path} is not fitted: it needs labels of at least two "
+            "classes before it can choose rows"
         )
     given = labeler.label(X_pool, n_instances, rounds=rounds)
     return given.rows, given.benefit

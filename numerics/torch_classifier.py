@@ -5,10 +5,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from numerics.linear import as_tensor, class_probabilities, project, torch_dtype
+from numerics.validation import for_estimator, label_array, unfit
 
 Self = TypeVar("Self", bound="TorchClassifier")
 
@@ -21,14 +23,23 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def fit(self: Self, X: Any, y: Any) -> Self:
-        """Fit to X (n, D) and y (n,), labels of any kind.
+        """Fit to X (n, D) and y (n,), labels of any kind, in the forms that validation.py names.
 
         Raises ValueError for a single class, NaN or infinite values, or a parameter out of range;
-        its subclass LinAlgError if the fit does not converge.
+        its subclass LinAlgError if the fit does not converge. A fit that fails leaves the
+        classifier unfitted.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64)
-        check_classification_targets(y)
-        return self.fit_tensors(as_tensor(X, self.device, torch_dtype(self.dtype)), y)
+        try:
+            X, y = estimator_input(self, X, y)
+            return self.fit_tensors(as_tensor(X, self.device, torch_dtype(self.dtype)), y)
+        except BaseException:
+            unfit(self)
+            raise
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def fit_tensors(self: Self, X: torch.Tensor, y: np.ndarray) -> Self:
         """``fit`` without input validation: X (n, D) a finite tensor, y (n,) labels."""
@@ -63,9 +74,27 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):
 
     def _validated(self, X: Any) -> torch.Tensor:
         """X as a tensor. Raises ValueError unless it is finite and as wide as in ``fit``."""
-        check_is_fitted(self)
+        if not hasattr(self, "classes_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
+        X = for_estimator(self, X, reset=False)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return as_tensor(X, self.device, torch_dtype(self.dtype))
+
+
+def estimator_input(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """X (n, D) and y (n,) for the ``fit`` of an estimator, which learns the columns of X.
+
+    Raises ValueError or TypeError for what does not fit (see numerics/validation.py).
+    """
+    if y is None:
+        name = type(estimator).__name__
+        raise ValueError(f"{name} requires y to be passed, but the target y is None")
+    X, y = for_estimator(estimator, X, reset=True), label_array(y, "y")
+    if y.ndim and len(y) != len(X):
+        raise ValueError(f"y has {len(y)} labels, but X has {len(X)} rows: give one for each")
+    X, y = validate_data(estimator, X, y, dtype=np.float64)
+    check_classification_targets(y)
+    return X, y
 
 
 def encoded_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """The Hessian over a pool that does not fit into memory, summed chunk by chunk."""
 
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -9,12 +10,13 @@ from influence import hessian
 from models import LogisticRegression
 from numerics.conjugate_gradients import Preconditioner, without_mean
 from numerics.hessian import DENSE_PARAMETERS, Hessian
-from streaming.pools import Chunks, ChunkTask, read
+from numerics.validation import check_model
+from streaming.pools import Chunks, ChunkTask, chunks, pool_for, read
 
 
 def pool_hessian(
     model: LogisticRegression,
-    parts: Chunks,
+    parts: Any,
     *,
     damping: float = 0.0,
     jobs: int = 1,
@@ -22,14 +24,20 @@ def pool_hessian(
 ) -> Hessian:
     """The Hessian over a pool, which ``Influence`` takes in place of the pool's rows.
 
-    parts : the pool, as ``chunks`` gives it. damping : see ``Hessian``. jobs, dask : who sums, see
-    ``common.parallel.Workers``.
+    parts : the pool, as ``chunks`` gives it, or what it takes. damping : see ``Hessian``.
+    jobs, dask : who sums, see ``common.parallel.Workers``.
 
     Up to ``DENSE_PARAMETERS`` parameters it is summed once, in one pass over the pool. Above that,
     every product with it is a pass.
 
-    Raises UserError, now or later, if the pool cannot be read or the workers cannot be used.
+    Raises UserError, now or later, if the pool cannot be read, its columns have other names than
+    the model's, or the workers cannot be used; ValueError if it has another width; NotFittedError
+    or TypeError for an unfitted or another kind of model.
     """
+    check_model(model, LogisticRegression, "theta_")
+    parts = pool_for(model, parts)
+    if not isinstance(parts, Chunks):
+        parts = chunks(parts)
     workers = Workers(jobs, dask or "")
     if model.theta_.numel() <= DENSE_PARAMETERS:
         return SummedHessian(model, parts, damping, workers)

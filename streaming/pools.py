@@ -16,26 +16,35 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow
+import scipy.sparse
+import torch
 from pyarrow import parquet
 
 from common.errors import UserError
+from influence import columns
+from models import LogisticRegression
+from numerics.validation import check_count, check_names, column_names, table
 
 CHUNK_ENTRIES = 2_000_000  # numbers in a chunk: 16 MB in float64
 Part = tuple[int, np.ndarray]  # the position of its first row in the pool, and the rows (m, D)
 
 
-def chunks(source: np.ndarray | str | Path, rows: int | None = None) -> "Chunks":
+def chunks(source: Any, rows: int | None = None) -> "Chunks":
     """The pool as an iterable of parts (start, X (m, D)), which can be iterated many times.
 
-    source : an array or memory map (n, D), or the path of a .npy, .parquet, .csv, .tsv, .csv.gz or
-        .tsv.gz file. All columns of a file are features. A text file begins with a line of names.
+    source : an array or memory map (n, D), lists, a data frame, a sparse matrix, a tensor, or the
+        path of a .npy, .parquet, .csv, .tsv, .csv.gz or .tsv.gz file. All columns of a file are
+        features. A text file begins with a line of names.
     rows : the most rows in a part. The default makes parts of CHUNK_ENTRIES numbers.
 
     Raises UserError, now or during the iteration, if the source cannot be read or holds anything
     but finite numbers. The message says in which row (from 0) or line, and in which column.
+    ValueError if ``rows`` is below 1.
     """
-    if isinstance(source, np.ndarray):
-        return ArrayChunks(source, rows)
+    if rows is not None:
+        check_count(rows, "rows")
+    if not isinstance(source, str | Path):
+        return ArrayChunks(pool_array(source), rows, column_names(source))
     path = Path(source)
     name = path.name.removesuffix(".gz")
     kinds: dict[str, Callable[[Path, int | None], Chunks]] = {
@@ -50,6 +59,35 @@ def chunks(source: np.ndarray | str | Path, rows: int | None = None) -> "Chunks"
     if not path.is_file():
         raise UserError(f"{path} is not a file: give the path of a pool")
     return kind(path, rows)
+
+
+def pool_array(source: Any) -> np.ndarray:
+    """The pool as an array (n, D). Raises UserError unless it is a table of numbers."""
+    if isinstance(source, np.ndarray) and source.dtype.kind not in "OUS":
+        return source  # ArrayChunks checks it
+    try:
+        X = table(source, "the pool")
+    except (ValueError, TypeError) as error:
+        raise UserError(str(error)) from error
+    if not isinstance(X, torch.Tensor):
+        return X
+    return (X.float() if X.dtype == torch.bfloat16 else X).cpu().numpy()
+
+
+def pool_for(model: LogisticRegression, parts: Any) -> Any:
+    """The pool as parts; a path, an array or a frame becomes ``Chunks``.
+
+    Raises UserError if its columns have other names than those that the model was fitted to.
+    """
+    whole = isinstance(parts, str | Path | np.ndarray | torch.Tensor)
+    if whole or hasattr(parts, "columns") or scipy.sparse.issparse(parts):
+        parts = chunks(parts)
+    try:
+        place = getattr(parts, "path", "the pool")
+        check_names(getattr(parts, "names", None), columns(model)[1], str(place))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return parts
 
 
 # --- what is sent to a worker ---------------------------------------------------------------------
@@ -132,7 +170,11 @@ class Chunks(ABC):
 
     ``read`` gives the parts of a task. If every worker can read the file itself, a task only names
     some of its rows; otherwise the task is a part.
+
+    names : of the columns, if the pool has any.
     """
+
+    names: list[str] | None = None
 
     def __iter__(self) -> Iterator[Part]:
         for task in self.tasks():
@@ -146,8 +188,9 @@ class Chunks(ABC):
 class ArrayChunks(Chunks):
     """An array or memory map in the memory of this process."""
 
-    def __init__(self, X: np.ndarray, rows: int | None):
+    def __init__(self, X: np.ndarray, rows: int | None, names: list[str] | None = None):
         check_table(X.shape, X.dtype, "the pool")
+        self.names = names
         self.X, self.rows = X, rows or rows_for(X.shape[1])
 
     def tasks(self) -> Iterator[Part]:
@@ -177,6 +220,7 @@ class ParquetChunks(Chunks):
             groups = range(metadata.num_row_groups)
             self.lengths = [metadata.row_group(i).num_rows for i in groups]
             self.rows = rows or rows_for(metadata.num_columns)
+            self.names = file.schema_arrow.names
         self.path = path.resolve()
 
     def tasks(self) -> Iterator[RowGroup]:
@@ -193,6 +237,7 @@ class TextChunks(Chunks):
         self.path, self.separator = path, "\t" if ".tsv" in path.suffixes else ","
         (empty,) = self._frames(nrows=0)
         names = empty.columns
+        self.names = list(names)
         self.rows = rows or rows_for(len(names))
         if len(names) == 0 or not pd.to_numeric(names, errors="coerce").isna().all():
             raise UserError(f"{path} has no names of columns in its first line: add them")

@@ -13,6 +13,7 @@ position. So the result does not depend on the chunks.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,12 +23,13 @@ from common.errors import UserError
 from common.parallel import Workers, spread
 from influence import Influence
 from numerics.linear import Array
-from streaming.pools import Chunks, ChunkTask, Part, finite_rows, read
+from numerics.validation import check_count
+from streaming.pools import Chunks, ChunkTask, finite_rows, pool_array, pool_for, read
 
 
 def best(
     influence: Influence,
-    parts: Iterable[Part],
+    parts: Any,
     budget: int,
     *,
     weighted: bool = False,
@@ -36,16 +38,22 @@ def best(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The ``budget`` rows with the largest benefit under their best label, as the paper picks them.
 
-    parts : the pool, as ``chunks`` gives it, or any iterable of (start, X (m, D)) whose first start
-        is 0. weighted : multiply each benefit by the model's p(c|x). jobs, dask : who scores, see
-        ``common.parallel.Workers``.
+    parts : the pool, as ``chunks`` gives it; what ``chunks`` takes, except lists; or any iterable
+        of (start, X (m, D)) whose first start is 0.
+    weighted : multiply each benefit by the model's p(c|x).
+    jobs, dask : who scores, see ``common.parallel.Workers``.
 
     Returns positions in the pool, labels and scores, (budget,) each, the best first. They are the
     same, bit for bit, for any chunks and any number of workers.
 
-    Raises UserError if the pool has fewer rows, a row of another width than the model's, or a value
-    that is not a finite number; or if the workers cannot be used.
+    Raises UserError if the pool has fewer rows, a row of another width or columns of other names
+    than the model's, or a value that is not a finite number; or if the workers cannot be used;
+    ValueError if the budget is below 1; TypeError for another kind of influence or pool.
     """
+    if not isinstance(influence, Influence):
+        raise TypeError(f"best needs an influence.Influence, not {type(influence).__name__}")
+    check_count(budget, "budget")
+    parts = pool_for(influence.model, parts)
     scorer = Scorer(influence.without_rows(), weighted, budget)
     top, rows = BestRows(scorer), 0
     for nominations in spread(nominate, scorer, _tasks(parts), Workers(jobs, dask or "")):
@@ -59,12 +67,17 @@ def best(
     return np.array(positions), classes[list(codes)], np.array(scores)
 
 
-def _tasks(parts: Iterable[Part]) -> Iterator[ChunkTask]:
+def _tasks(parts: Any) -> Iterator[ChunkTask]:
     if isinstance(parts, Chunks):
         yield from parts.tasks()
-    else:
-        for start, X in parts:
-            yield start, finite_rows(X, "the pool", start)
+        return
+    if not isinstance(parts, Iterable):
+        raise TypeError(f"the pool is of type {type(parts).__name__}: give what chunks() takes")
+    for part in parts:
+        if not (isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], int)):
+            raise TypeError("the pool gave no parts (start, X): call chunks() on it")
+        start, X = part[0], pool_array(part[1])
+        yield start, finite_rows(X, "the pool", start)
 
 
 @dataclass(frozen=True)
