@@ -80,8 +80,12 @@ def class_targets(
     return memberships(model, y, name, rows, of)[:, -len(model.theta_) :].to(model.theta_.dtype)
 
 
-def features(model: LogisticRegression, X: Any, name: str = "X") -> torch.Tensor:
+def features(
+    model: LogisticRegression, X: Any, name: str = "X", *, finite: bool = True
+) -> torch.Tensor:
     """X (n, D) as a tensor of the type of the model's weights, on their device, checked.
+
+    finite : whether to check that the numbers are finite, which is a pass over X.
 
     Raises ValueError unless X is finite and has the columns of the model; NotFittedError, a
     ValueError, for an unfitted model; TypeError for another kind of model (see
@@ -90,7 +94,9 @@ def features(model: LogisticRegression, X: Any, name: str = "X") -> torch.Tensor
     validation.check_model(model, LogisticRegression, "theta_")
     width, names = columns(model)
     theta = model.theta_
-    return validation.features(X, name, width, names, device=theta.device, dtype=theta.dtype)
+    return validation.features(
+        X, name, width, names, device=theta.device, dtype=theta.dtype, finite=finite
+    )
 
 
 def columns(model: LogisticRegression) -> tuple[int, list[str] | None]:
@@ -118,10 +124,13 @@ def gradient(
 
     Raises ValueError for a label that is no class of the model, and as ``features`` does.
     """
-    X = features(model, X, names[0])
+    X = features(model, X, names[0], finite=False)
     T = class_targets(model, y, names[1], len(X), names[0])
     P = probabilities(project(X, model.theta_))  # (n, U)
-    return pull_back(P - T, X, model.fit_intercept)
+    G = pull_back(P - T, X, model.fit_intercept)
+    if not torch.isfinite(G.sum()):  # as NaN or infinity in X makes it: P − T is 0, ±1 or NaN then
+        validation.check_finite(X, names[0])
+    return G
 
 
 def hessian(

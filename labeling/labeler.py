@@ -202,7 +202,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
 
     def _features(self, X) -> np.ndarray:
         """X as the model takes it, (n, D): checked, as numbers, scaled."""
-        check_model(self, SalutaryLabeler, "_known")
+        check_model(self, SalutaryLabeler, "classes_")
         return self._scaled(self._checked(X))
 
     def _checked(self, X) -> np.ndarray:
@@ -308,7 +308,7 @@ def salutary_query(
             raise TypeError(f"salutary_query needs a fitted SalutaryLabeler, not {path}")
         if not isinstance(labeler, SalutaryLabeler):
             path += f" of {type(labeler).__name__}"
-    if not hasattr(labeler, "_known"):
+    if not hasattr(labeler, "classes_"):
         raise NotFittedError(
             f"the SalutaryLabeler of this {path} is not fitted: it needs labels of at least two "
             "classes before it can choose rows"

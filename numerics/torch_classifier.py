@@ -104,5 +104,7 @@ def encoded_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"at least two classes are needed; y has one class, {classes[0]!r}")
+        raise ValueError(
+            f"at least two classes are needed; y has one class, {classes.tolist()[0]!r}"
+        )
     return classes, codes
