@@ -19,7 +19,7 @@ from data_prep.columns import Columns, classes_of, is_missing
 from data_prep.features import Prepared
 from data_prep.files import FileFacts
 from data_prep.split_rules import named_parts
-from data_prep.tables import form_of, read
+from data_prep.tables import form_of, notes_of, read
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def own_table(
     known = read_labeled(path, target, split_column)
     columns = Columns().fit(known.frame, str(path))
     X, rows = columns.transform(known.frame, str(path)), known.frame.index.to_numpy()
-    notes, names = tuple(columns.notes), tuple(columns.feature_names)
+    notes, names = (*notes_of(known.frame), *columns.notes), tuple(columns.feature_names)
     return Prepared(X, known.y, rows, known.dropped, notes, known.parts, names), (known.facts,)
 
 
@@ -121,7 +121,7 @@ def _own_array(
         lacking = f" and {path} has no array {beside[0]!r}" * (path.suffix.lower() == ".npz")
         raise UserError(
             f"--labels is missing{lacking}: name the file with the label of each row, a .csv, "
-            ".tsv, .parquet, .npy or .txt"
+            ".tsv, .jsonl, .parquet, .xlsx, .npy or .txt"
         )
     target = target or _only_column(frame, split_column, source)
     known = labeled_rows(frame, source, target, split_column)

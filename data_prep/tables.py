@@ -4,33 +4,44 @@ import codecs
 import csv
 import gzip
 import io
-import warnings
+import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from common.errors import UserError
 from data_prep.columns import as_numbers, texts
+from data_prep.text_tables import text_chunks
+from data_prep.typed_tables import excel_chunks, json_chunks, parquet_chunks
 
-FORMS = ("csv", "tsv", "parquet")
+WRITTEN = ("csv", "tsv", "parquet")
+FORMS = (*WRITTEN, "jsonl", "xlsx")
+PACKED = ("csv", "tsv", "jsonl")  # the texts, which may end in .gz
 CHUNK = 50_000  # rows held at once
 FORMULA = r"(?s)^[=+\-@\t\r\n].+"  # a cell that a spreadsheet would run, unless it is a number
+BAD_PACKING = (EOFError, zlib.error, gzip.BadGzipFile)
 UNREADABLE = (
-    OSError, EOFError, ValueError, TypeError, LookupError, OverflowError, StopIteration,
-    NotImplementedError, Warning, zlib.error, csv.Error, pa.ArrowException,
+    OSError, ValueError, TypeError, LookupError, OverflowError, StopIteration, AttributeError,
+    NotImplementedError, Warning, csv.Error, pa.ArrowException, zipfile.BadZipFile, SyntaxError,
 )  # fmt: skip
 
 
-def form_of(path: Path) -> str:
-    """csv, tsv or parquet, by the name's end; UserError for any other."""
+class EncodingError(UserError):
+    """A text file is in another encoding than it was read in."""
+
+
+def form_of(path: Path, forms: Collection[str] = FORMS) -> str:
+    """The one of ``forms`` that the name ends in; UserError for any other."""
     name = path.name.lower()
     kind = name.removesuffix(".gz").rsplit(".", 1)[-1]
-    if kind not in FORMS or (kind == "parquet" and name.endswith(".gz")):
-        raise UserError(f"{path} should end in .csv, .tsv (each also with .gz) or .parquet")
+    if kind not in forms or (kind not in PACKED and name.endswith(".gz")):
+        packed = ", ".join(f".{form}" for form in forms if form in PACKED)
+        others = " or ".join(f".{form}" for form in forms if form not in PACKED)
+        raise UserError(f"{path} should end in {packed} (each also with .gz), {others}")
     return kind
 
 
@@ -39,18 +50,22 @@ def read(path: Path, encoding: str | None = None) -> pd.DataFrame:
     return pd.concat(chunks(path, encoding))
 
 
+def notes_of(frame: pd.DataFrame) -> list[str]:
+    """What was decided about the file that ``read`` or ``chunks`` gave this frame of."""
+    return list(frame.attrs.get("notes", ()))
+
+
 def chunks(path: Path, encoding: str | None = None, rows: int = CHUNK) -> Iterator[pd.DataFrame]:
     """The table, ``rows`` rows at a time; the index counts the file's rows from 0.
 
     encoding : of a text file; None is UTF-8, or UTF-16 if the file begins with its mark.
 
-    Raises UserError if it does not exist, is damaged, in another encoding, names a column twice,
-    has a row longer than its header, or no rows.
+    Raises UserError if it does not exist, is damaged, names a column twice, has a row longer than
+    its header, or no rows; EncodingError if it is in another encoding.
     """
     kind, start = form_of(path), 0
     try:
-        parts = _parquet(path, rows) if kind == "parquet" else _text(path, kind, encoding, rows)
-        for part in parts:
+        for part in _parts(path, kind, encoding, rows):
             part.columns = part.columns.map(str)
             part.index = pd.RangeIndex(start, start + len(part))
             start += len(part)
@@ -60,60 +75,58 @@ def chunks(path: Path, encoding: str | None = None, rows: int = CHUNK) -> Iterat
         raise
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path} is a folder: name a file in it") from error
+    except PermissionError as error:
+        raise UserError(f"{path} may not be read: change its permissions") from error
     except UnicodeError as error:
+        place = "" if encoding else _undecodable(path)
+        raise EncodingError(
+            f"{path}{place} is not in {encoding or 'UTF-8'}: save it as UTF-8"
+        ) from error
+    except BAD_PACKING as error:
         raise UserError(
-            f"{path} is not in {encoding or 'UTF-8'}: name its encoding, such as "
-            f"--encoding latin-1, or save it as UTF-8"
+            f"{path} is damaged or cut short, or not packed by gzip: copy or pack it again"
         ) from error
     except UNREADABLE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} cannot be read as {kind}: {reason}") from error
+        raise UserError(
+            f"{path} cannot be read: it is damaged, cut short, or no {kind} file; save it again"
+        ) from error
     if start == 0:
         raise UserError(f"{path} holds no rows")
 
 
-def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    with pq.ParquetFile(path) as file:
-        _named_once(path, file.schema_arrow.names)
-        for batch in file.iter_batches(batch_size=rows):
-            yield batch.to_pandas().reset_index(drop=True)
+def _parts(path: Path, kind: str, encoding: str | None, rows: int) -> Iterator[pd.DataFrame]:
+    if kind == "parquet":
+        yield from parquet_chunks(path, rows)
+    elif kind == "xlsx":
+        yield from excel_chunks(path, rows)
+    else:
+        with _open(path) as stream:
+            marked = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            stream.seek(0)
+            encoding = encoding or ("utf-16" if marked else "utf-8-sig")
+            text = io.TextIOWrapper(stream, encoding=encoding, newline="")
+            if kind == "jsonl":
+                yield from json_chunks(text, path, rows)
+            else:
+                yield from text_chunks(text, path, kind, rows)
 
 
-def _text(path: Path, kind: str, encoding: str | None, rows: int) -> Iterator[pd.DataFrame]:
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
-    with opened(path, "rb") as stream:
-        marked = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        encoding = encoding or ("utf-16" if marked else "utf-8-sig")
-        stream.seek(0)
-        text = io.TextIOWrapper(stream, encoding=encoding, newline="")
-        first = text.readline()
-        separator = "\t"
-        if kind == "csv":  # the separator that makes most columns of the header
-            separator = max(",;\t|", key=lambda s: len(next(csv.reader([first], delimiter=s), "")))
-        text.seek(0)
-        _named_once(path, next(csv.reader(text, delimiter=separator), []))
-        text.seek(0)
-        reader = pd.read_csv(
-            text,
-            sep=separator,
-            index_col=False,
-            dtype=str,
-            na_filter=False,  # cells stay as they are; ``is_missing`` knows the empty ones
-            chunksize=rows,
-        )
-        while True:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)  # longer than the header
-                part = next(reader, None)
-            if part is None:
-                return
-            yield part
+def _open(path: Path) -> BinaryIO:
+    packed = path.name.lower().endswith(".gz")
+    return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
 
 
-def _named_once(path: Path, names: list[str]) -> None:
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1 and name.strip()]
-    if twice:
-        raise UserError(f"{path} has more than one column {twice[0]!r}: rename one of them")
+def _undecodable(path: Path) -> str:
+    """The place of the first line that is not in UTF-8, such as ", line 3"; "" if all are."""
+    with _open(path) as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeError:
+                return f", line {number}"
+    return ""
 
 
 def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[bytes, int]:
@@ -123,7 +136,7 @@ def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[
     number, because a spreadsheet would run it as a formula. Parquet keeps texts, and the columns
     ``numbers`` become numbers.
     """
-    kind, buffer, quoted = form_of(path), io.BytesIO(), 0
+    kind, buffer, quoted = form_of(path, WRITTEN), io.BytesIO(), 0
     frame = frame.copy()
     for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
         if kind == "parquet":
@@ -140,7 +153,9 @@ def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[
     try:
         text = frame.to_csv(index=False, lineterminator="\n", sep="," if kind == "csv" else "\t")
     except csv.Error as error:  # a null character, which Python 3.10 cannot write
-        raise UserError(f"{path}: a cell cannot be written as {kind}: {error}") from error
+        raise UserError(
+            f"{path}: a cell holds a null character, which {kind} cannot: remove it"
+        ) from error
     content = text.encode("utf-8", errors="replace")
     packed = path.name.lower().endswith(".gz")
     return gzip.compress(content, mtime=0) if packed else content, quoted + count

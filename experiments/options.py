@@ -24,7 +24,7 @@ class OneDataSet:
 
     dataset: str = option(
         "",
-        "data set, see --list, or your own .csv, .tsv, .parquet, .npy or .npz (default: bank, or "
+        "data set, see --list, or your own .csv, .tsv, .jsonl, .parquet, .xlsx, .npy or .npz (default: bank, or "
         "wine)",
     )
     diabetes: str = option(

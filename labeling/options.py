@@ -16,7 +16,7 @@ class LabelOptions:
 
     labeled: Path | None = option(
         None,
-        "your labeled rows: .csv, .tsv (each also with .gz) or .parquet; without --unlabeled, the "
+        "your labeled rows: .csv, .tsv, .jsonl (each also with .gz), .parquet or .xlsx; without --unlabeled, the "
         "rows whose target is blank are the pool",
         type=Path,
     )

@@ -59,7 +59,7 @@ def output_files(out: Path, abstains: bool) -> OutputFiles:
     abstains : whether rows can be left for a person.
     Raises UserError if the name of ``out`` does not end as a table's name does.
     """
-    tables.form_of(out)
+    tables.form_of(out, tables.WRITTEN)
     stem, dot, ends = out.name.partition(".")
     return OutputFiles(
         labeled=out,

@@ -60,10 +60,16 @@ class TableFiles:
         """A pass over the pool, in chunks."""
         if self.unlabeled is None:
             return self.blank_rows()
-        return tables.chunks(self.unlabeled, self.encoding)
+        return self._chunks(self.unlabeled)
+
+    def _chunks(self, path: Path) -> Iterator[pd.DataFrame]:
+        try:
+            yield from tables.chunks(path, self.encoding)
+        except tables.EncodingError as error:
+            raise UserError(f"{error}, or name its encoding, such as --encoding latin-1") from error
 
     def _with_target(self, path: Path) -> Iterator[pd.DataFrame]:
-        for chunk in tables.chunks(path, self.encoding):
+        for chunk in self._chunks(path):
             check_known("--target", self.target, list(chunk))
             yield chunk
 
@@ -205,9 +211,13 @@ def read_known(files: TableFiles, say: Say) -> KnownCells:
         raise UserError(
             f"{files.labeled} has a column {clash[0]!r}, which label.py adds: rename it"
         )
+    for note in tables.notes_of(labeled):
+        say(note)
     check_pool(files, labeled, say)
     if files.validation is not None:
         validation = files.known_rows(files.validation)
+        for note in tables.notes_of(validation):
+            say(note)
         check_same_columns(files, labeled, validation, files.validation)
         validation = validation[labeled.columns]
     y, y_validation = read_classes(files, labeled, validation)
@@ -238,6 +248,8 @@ def check_pool(files: TableFiles, labeled: pd.DataFrame, say: Say) -> None:
     if skipped := sum(blank):
         say(f"{files.labeled}: {skipped:,} rows without {target!r} are left out")
     first = next(files.pool())
+    for note in tables.notes_of(first):
+        say(note)
     check_same_columns(files, labeled, first, files.unlabeled)
     if target in first and not is_missing(first[target]).all():
         say(f"{files.unlabeled}: its column {target!r} is not read")

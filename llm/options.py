@@ -45,7 +45,7 @@ class LanguageOptions:
 
     task: str = option("movies", "texts to learn from, see --list (default: movies)")
     dataset: str | None = option(
-        None, "a table of your own in place of --task: .csv, .tsv or .parquet"
+        None, "a table of your own in place of --task: .csv, .tsv, .jsonl, .parquet or .xlsx"
     )
     text_column: tuple[str, ...] = option(
         (), "column of your own table that holds the texts; two for pairs", nargs="+"

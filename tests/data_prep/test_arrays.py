@@ -188,7 +188,7 @@ SPOILT_LABELS = {
     "fractions": ("y.npy", Y / 3, "holds fractions"),
     "one class": ("y.npy", Y * 0, "has 1 values"),
     "objects": ("y.npy", packed(Y.astype(object)), "holds Python objects"),
-    "an image": ("y.png", b"x", "should end in .csv, .tsv, .parquet, .npy or .txt"),
+    "an image": ("y.png", b"x", "should end in .csv, .tsv, .parquet, .jsonl, .xlsx, .npy or .txt"),
     "Latin-1": ("y.txt", "größe\n".encode("latin-1"), "not in UTF-8"),
     "two columns": ("y.csv", TWO, "--target is missing: name the column of"),
 }

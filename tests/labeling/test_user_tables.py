@@ -47,7 +47,10 @@ def test_another_encoding_is_told_with_the_way_out(folder, capsys, run):
     text = (folder / "pool.csv").read_text().replace("management", "Geschäftsführung")
     (folder / "pool.csv").write_bytes(text.encode("latin-1"))
     assert run(folder) == 2
-    assert "is not in UTF-8: name its encoding, such as --encoding latin-1" in error_of(capsys)
+    assert (
+        "is not in UTF-8: save it as UTF-8, or name its encoding, such as --encoding latin-1"
+        in error_of(capsys)
+    )
     assert run(folder, "--encoding=latin-1", "--quiet") == 0
 
 

@@ -1,0 +1,238 @@
+"""A table in a text file: where it begins, what separates its columns, what it suffers from."""
+
+import csv
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import pandas as pd
+
+from common.errors import UserError
+
+SEPARATORS = {"csv": ",;\t|", "tsv": "\t"}
+BLANKS = r"\s+"  # as pandas names columns that any number of blanks or tabs keeps apart
+COMMENTS = ("#", "%", "//")
+EXCEL_SAYS = re.compile(r'"?sep=([^\w\s"]|\t| )"?[\s;,]*$', re.IGNORECASE)
+SAMPLE = 20  # lines from the header on that decide whether blanks are separators
+UNREADABLE = (
+    ValueError, TypeError, LookupError, OverflowError, NotImplementedError, Warning, csv.Error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to read the file: what separates columns, and how many lines precede the header."""
+
+    separator: str
+    before: int
+    notes: tuple[str, ...] = ()
+
+
+def text_chunks(text: TextIO, path: Path, kind: str, rows: int) -> Iterator[pd.DataFrame]:
+    """The table, ``rows`` rows at a time, all cells as texts.
+
+    text : the file, opened with newline="", which can seek. kind : csv or tsv. What was decided
+    about the file is in ``attrs["notes"]`` of each part, a list of texts.
+
+    Raises UserError, with the line, for a name given twice, a row longer than the header, a
+    quotation mark that is not closed, a comment among the rows.
+    """
+    layout = find_layout(text, path, kind)
+    try:
+        header = next(csv.reader(_from_header(text, layout), **_dialect(layout)), [])
+        named_once(path, header)
+        yield from _checked(text, rows, header, path, layout)
+    except (UnicodeError, UserError):
+        raise
+    except UNREADABLE as error:
+        raise UserError(_fault(text, path, layout, kind)) from error
+
+
+def named_once(path: Path, names: list[str]) -> None:
+    """Raise UserError if two columns have one name; several may have none."""
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1 and name.strip()]
+    if twice:
+        raise UserError(f"{path} has more than one column {twice[0]!r}: rename one of them")
+
+
+def find_layout(text: TextIO, path: Path, kind: str) -> Layout:
+    """Look at the file's first lines.
+
+    Blank lines and comments before the header are skipped, and so is Excel's ``sep=;``, which is
+    followed. Otherwise the separator is the one that makes most columns of the header; or blanks,
+    if none makes two and blanks make as many in each of the first lines.
+
+    Raises UserError if the line of names might be a comment.
+    """
+    before: list[str] = []
+    lines: list[str] = []
+    said = None
+    text.seek(0)
+    for line in iter(text.readline, ""):
+        excel = None if lines else EXCEL_SAYS.match(line)
+        said = excel.group(1) if excel else said
+        if not lines and (excel or not line.strip() or line.startswith(COMMENTS)):
+            before.append(line)
+        else:
+            lines.append(line)
+        if len(lines) == SAMPLE:
+            break
+    if not lines:
+        return Layout(said or SEPARATORS[kind][0], 0)
+    last = max((k for k, line in enumerate(before) if line.startswith(COMMENTS)), default=None)
+    if last is not None and _names_columns(before[last], lines, said, kind):
+        if _separator(lines, kind, said) == BLANKS:
+            raise UserError(
+                f"{path}, line {last + 1} begins with {before[last][0]} and seems to name the "
+                f"columns: remove the {before[last][0]} if it does, and the line if not"
+            )
+        lines, before = [before[last], *lines], before[:last]
+    separator = _separator(lines, kind, said)
+    notes = ["its columns are apart by blanks"] if separator == BLANKS else []
+    comments = [line.strip() for line in before if line.startswith(COMMENTS)]
+    if comments:
+        count = f"{len(comments)} comments" if len(comments) > 1 else "a comment"
+        notes.append(f"{count} before the header left out: {comments[0][:60]!r}")
+    return Layout(separator, len(before), tuple(f"{path}: {note}" for note in notes))
+
+
+def _names_columns(comment: str, lines: list[str], said: str | None, kind: str) -> bool:
+    """Whether a line that begins like a comment is the header: it has as many cells as a row."""
+    separator = _separator(lines, kind, said)
+    names = comment.lstrip("#%/")
+    count = len(_cells(names, separator))
+    if count < 2 or count != len(_cells(lines[0], separator)):
+        return False
+    return names[:1].strip() != "" or _has_number(_cells(lines[0], separator))
+
+
+def _separator(lines: list[str], kind: str, said: str | None) -> str:
+    if said:
+        return said
+    best = max(SEPARATORS[kind], key=lambda s: len(_cells(lines[0], s)))
+    if len(_cells(lines[0], best)) > 1 or len(lines) < 2:
+        return best
+    rows = [_cells(line, BLANKS) for line in lines if line.strip()]
+    alike = len(rows[0]) > 1 and len({len(row) for row in rows}) == 1
+    # A table of one column may hold texts of two words, but hardly beside numbers.
+    return BLANKS if alike and len(rows) > 1 and _has_number(rows[1]) else best
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    if separator == BLANKS:
+        line = line.strip().replace("\t", " ")
+    return next(csv.reader([line], **_dialect(Layout(separator, 0))), [])
+
+
+def _dialect(layout: Layout) -> dict:
+    blanks = layout.separator == BLANKS
+    return {"delimiter": " " if blanks else layout.separator, "skipinitialspace": blanks}
+
+
+def _has_number(cells: list[str]) -> bool:
+    return bool(pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").notna().any())
+
+
+def _from_header(text: TextIO, layout: Layout) -> Iterator[str]:
+    """The lines from the header on; of columns apart by blanks, without blanks at their ends."""
+    text.seek(0)
+    lines = islice(iter(text.readline, ""), layout.before, None)
+    if layout.separator != BLANKS:
+        return lines
+    return (line.strip().replace("\t", " ") + "\n" for line in lines)
+
+
+def _parts(text: TextIO, layout: Layout, rows: int) -> Iterator[pd.DataFrame]:
+    text.seek(0)
+    for _ in range(layout.before):
+        text.readline()
+    reader = pd.read_csv(
+        text,
+        sep=layout.separator,
+        index_col=False,
+        dtype=str,
+        na_filter=False,  # cells stay as they are; ``is_missing`` knows the empty ones
+        chunksize=rows,
+    )
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # longer than the header
+            part = next(reader, None)
+        if part is None:
+            return
+        yield part
+
+
+def _checked(
+    text: TextIO, rows: int, header: list[str], path: Path, layout: Layout
+) -> Iterator[pd.DataFrame]:
+    """The parts without the columns that a delimiter at the end of each line makes."""
+    named = max((k for k, name in enumerate(header) if name.strip()), default=len(header) - 1) + 1
+    notes, row, drops, suspects = list(layout.notes), 0, False, set[str]()
+    for part in _parts(text, layout, rows):
+        first, others = part.iloc[:, 0], part.iloc[:, 1:]
+        if others.shape[1]:
+            suspects.update(first[first.str.startswith(COMMENTS) & (others == "").all(axis=1)])
+        extra = part.iloc[:, named:]
+        empty = (extra.isna() | (extra == "")).all(axis=1).to_numpy()
+        if row == 0 and extra.shape[1] and empty.all():
+            drops = True
+            notes.append(f"{path}: each line ends with a separator, which makes no column")
+        elif drops and not empty.all():
+            raise UserError(
+                f"{path}, row {row + int(empty.argmin())} has a cell more than the header has "
+                "names: name this column"
+            )
+        part = part.iloc[:, :named] if drops else part
+        part.attrs["notes"] = notes
+        row += len(part)
+        yield part
+    if suspects:
+        _no_comments(suspects, text, path, layout)
+
+
+def _no_comments(suspects: set[str], text: TextIO, path: Path, layout: Layout) -> None:
+    """Raise UserError for a line that is one of the texts and has no separator."""
+    for number, line in enumerate(_from_header(text, layout), layout.before + 1):
+        if line.rstrip("\r\n") in suspects:
+            raise UserError(
+                f"{path}, line {number} is a comment among the rows, {line.strip()[:30]!r}: "
+                "remove it"
+            )
+
+
+def _fault(text: TextIO, path: Path, layout: Layout, kind: str) -> str:
+    """Why the file cannot be read, with the line."""
+    width, header, start, quotes = 0, 0, layout.before + 1, 0
+
+    def counted() -> Iterator[str]:
+        nonlocal quotes
+        for line in _from_header(text, layout):
+            quotes += line.count('"')
+            yield line
+
+    reader = csv.reader(counted(), **_dialect(layout))
+    try:
+        for row in reader:
+            if len(row) > width > 0:
+                return (
+                    f"{path}, line {start} has {len(row)} cells, but the header in line {header} "
+                    f"has {width}: mend the line, or quote a cell that holds a separator; if line "
+                    f"{header} is not the header, remove it"
+                )
+            if row and not width:
+                width, header = len(row), start
+            unclosed, began = quotes % 2 == 1, start
+            start, quotes = layout.before + reader.line_num + 1, 0
+        if width and unclosed:
+            return f"{path}, line {began}: a quotation mark is not closed in the rest of the file"
+    except csv.Error:
+        return (
+            f"{path}, line {start}: a cell cannot be read: its quotation mark is not closed, or "
+            "the file is no text"
+        )
+    return f"{path} cannot be read as {kind}: it is damaged, or no text; save it again"
