@@ -85,8 +85,11 @@ def chunks(path: Path, encoding: str | None = None, rows: int = CHUNK) -> Iterat
             f"{path}{place} is not in {encoding or 'UTF-8'}: save it as UTF-8"
         ) from error
     except BAD_PACKING as error:
+        packed = ", or not packed by gzip" if path.name.lower().endswith(".gz") else ""
+        raise UserError(f"{path} is damaged or cut short{packed}: copy or save it again") from error
+    except ImportError as error:
         raise UserError(
-            f"{path} is damaged or cut short, or not packed by gzip: copy or pack it again"
+            f"{path}: an {kind} file needs openpyxl: pip install -r requirements.txt"
         ) from error
     except UNREADABLE as error:
         raise UserError(

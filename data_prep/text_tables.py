@@ -17,7 +17,6 @@ SEPARATORS = {"csv": ",;\t|", "tsv": "\t"}
 BLANKS = r"\s+"  # as pandas names columns that any number of blanks or tabs keeps apart
 COMMENTS = ("#", "%", "//")
 EXCEL_SAYS = re.compile(r'"?sep=([^\w\s"]|\t| )"?[\s;,]*$', re.IGNORECASE)
-SAMPLE = 20  # lines from the header on that decide whether blanks are separators
 UNREADABLE = (
     ValueError, TypeError, LookupError, OverflowError, NotImplementedError, Warning, csv.Error,
 )  # fmt: skip
@@ -64,9 +63,9 @@ def find_layout(text: TextIO, path: Path, kind: str) -> Layout:
 
     Blank lines and comments before the header are skipped, and so is Excel's ``sep=;``, which is
     followed. Otherwise the separator is the one that makes most columns of the header; or blanks,
-    if none makes two and blanks make as many in each of the first lines.
+    if none makes two, and the header and the first row, which has a number, have as many words.
 
-    Raises UserError if the line of names might be a comment.
+    Raises UserError if the line of names might be a comment or a title.
     """
     before: list[str] = []
     lines: list[str] = []
@@ -77,9 +76,9 @@ def find_layout(text: TextIO, path: Path, kind: str) -> Layout:
         said = excel.group(1) if excel else said
         if not lines and (excel or not line.strip() or line.startswith(COMMENTS)):
             before.append(line)
-        else:
+        elif line.strip():
             lines.append(line)
-        if len(lines) == SAMPLE:
+        if len(lines) == 2:  # the header and a row
             break
     if not lines:
         return Layout(said or SEPARATORS[kind][0], 0)
@@ -92,12 +91,27 @@ def find_layout(text: TextIO, path: Path, kind: str) -> Layout:
             )
         lines, before = [before[last], *lines], before[:last]
     separator = _separator(lines, kind, said)
+    if separator != said:
+        _no_title(lines, separator, kind, f"{path}, line {len(before) + 1}")
     notes = ["its columns are apart by blanks"] if separator == BLANKS else []
     comments = [line.strip() for line in before if line.startswith(COMMENTS)]
     if comments:
         count = f"{len(comments)} comments" if len(comments) > 1 else "a comment"
         notes.append(f"{count} before the header left out: {comments[0][:60]!r}")
     return Layout(separator, len(before), tuple(f"{path}: {note}" for note in notes))
+
+
+def _no_title(lines: list[str], separator: str, kind: str, place: str) -> None:
+    """Raise UserError if the header holds one cell, but the first row several."""
+    if len(lines) < 2 or len(_cells(lines[0], separator)) > 1:
+        return
+    for other in SEPARATORS[kind].replace(separator, ""):
+        if (count := len(_cells(lines[1], other))) > 1:
+            raise UserError(
+                f"{place} holds one cell, but the next one {count} with {other!r} between them: "
+                f"remove it if it is a title; if it names a single column, quote cells that hold "
+                f"{other!r}"
+            )
 
 
 def _names_columns(comment: str, lines: list[str], said: str | None, kind: str) -> bool:
@@ -116,10 +130,9 @@ def _separator(lines: list[str], kind: str, said: str | None) -> str:
     best = max(SEPARATORS[kind], key=lambda s: len(_cells(lines[0], s)))
     if len(_cells(lines[0], best)) > 1 or len(lines) < 2:
         return best
-    rows = [_cells(line, BLANKS) for line in lines if line.strip()]
-    alike = len(rows[0]) > 1 and len({len(row) for row in rows}) == 1
+    names, row = _cells(lines[0], BLANKS), _cells(lines[1], BLANKS)
     # A table of one column may hold texts of two words, but hardly beside numbers.
-    return BLANKS if alike and len(rows) > 1 and _has_number(rows[1]) else best
+    return BLANKS if len(names) == len(row) > 1 and _has_number(row) else best
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -174,6 +187,8 @@ def _checked(
     named = max((k for k, name in enumerate(header) if name.strip()), default=len(header) - 1) + 1
     notes, row, drops, suspects = list(layout.notes), 0, False, set[str]()
     for part in _parts(text, layout, rows):
+        if layout.separator == BLANKS and (part.iloc[:, -1] == "").any():
+            raise UserError(_short_line(text, path, layout, len(header)))
         first, others = part.iloc[:, 0], part.iloc[:, 1:]
         if others.shape[1]:
             suspects.update(first[first.str.startswith(COMMENTS) & (others == "").all(axis=1)])
@@ -205,6 +220,18 @@ def _no_comments(suspects: set[str], text: TextIO, path: Path, layout: Layout) -
             )
 
 
+def _short_line(text: TextIO, path: Path, layout: Layout, width: int) -> str:
+    """The first row with fewer cells than the header, of columns that blanks keep apart."""
+    reader = csv.reader(_from_header(text, layout), **_dialect(layout))
+    for row in reader:
+        if row and (len(row) < width or not row[-1]):
+            return (
+                f"{path}, line {layout.before + reader.line_num} has fewer cells than the header, "
+                f"which has {width} names apart by blanks: separate the cells by commas"
+            )
+    return f"{path} has an empty cell among columns apart by blanks: separate them by commas"
+
+
 def _fault(text: TextIO, path: Path, layout: Layout, kind: str) -> str:
     """Why the file cannot be read, with the line."""
     width, header, start, quotes = 0, 0, layout.before + 1, 0
@@ -219,6 +246,11 @@ def _fault(text: TextIO, path: Path, layout: Layout, kind: str) -> str:
     try:
         for row in reader:
             if len(row) > width > 0:
+                if not any(cell.strip() for cell in row[width:]):
+                    return (
+                        f"{path}, line {start} ends with a separator, the header in line {header} "
+                        "does not: remove it from the rows, or add it to the header"
+                    )
                 return (
                     f"{path}, line {start} has {len(row)} cells, but the header in line {header} "
                     f"has {width}: mend the line, or quote a cell that holds a separator; if line "
@@ -235,4 +267,6 @@ def _fault(text: TextIO, path: Path, layout: Layout, kind: str) -> str:
             f"{path}, line {start}: a cell cannot be read: its quotation mark is not closed, or "
             "the file is no text"
         )
+    if not width:
+        return f"{path} holds no rows"
     return f"{path} cannot be read as {kind}: it is damaged, or no text; save it again"

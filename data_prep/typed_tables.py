@@ -1,6 +1,7 @@
 """Tables whose cells have types: Parquet, Excel, JSON lines."""
 
 import json
+import warnings
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -63,9 +64,11 @@ def excel_chunks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
 
     Raises UserError for a name given twice and for a cell beside the named columns.
     """
-    with pd.ExcelFile(path, engine="openpyxl") as book:
-        sheets = book.sheet_names
-        cells = book.parse(0, header=None, dtype=object, na_filter=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of parts of the workbook that are no cells
+        with pd.ExcelFile(path, engine="openpyxl") as book:
+            sheets = book.sheet_names
+            cells = book.parse(0, header=None, dtype=object, na_filter=False)
     filled = (cells != "").to_numpy()
     if not filled.any():
         return
@@ -87,7 +90,7 @@ def excel_chunks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
             f"{path}: the first of {len(sheets)} sheets, {sheets[0]!r}, is read"
         ]
     for start in range(0, len(table), rows):
-        yield table.iloc[start : start + rows].infer_objects()
+        yield _typed(table.iloc[start : start + rows])
 
 
 def json_chunks(text: TextIO, path: Path, rows: int) -> Iterator[pd.DataFrame]:
@@ -108,7 +111,14 @@ def json_chunks(text: TextIO, path: Path, rows: int) -> Iterator[pd.DataFrame]:
                 f"{rows:,} lines has: give the first line all keys"
             )
         cells = [{name: row.get(name) for name in names} for _, row in found]
-        yield pd.DataFrame(cells, columns=names, dtype=object).infer_objects()
+        part = pd.DataFrame(cells, columns=names, dtype=object)
+        yield _typed(part)
+
+
+def _typed(part: pd.DataFrame) -> pd.DataFrame:
+    """Whole columns get their types; 1 beside a missing cell stays 1 and does not become 1.0."""
+    whole = [name for name in part if part[name].notna().all()]
+    return part.assign(**{str(name): part[name].infer_objects() for name in whole})
 
 
 def _object(line: str, path: Path, number: int) -> dict:
@@ -130,6 +140,13 @@ def _object(line: str, path: Path, number: int) -> dict:
             f"{path}, line {number} is no JSON object: each line should be one, such as "
             '{"age": 31, "job": "cook"}'
         )
+    if "\\ud" in line.lower():  # two halves make a character, but one cannot be written
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"{path}, line {number} holds half of a character: remove the \\ud… in it"
+            ) from error
     nested = [key for key, cell in row.items() if isinstance(cell, dict)]
     if nested:
         raise UserError(

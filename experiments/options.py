@@ -24,8 +24,8 @@ class OneDataSet:
 
     dataset: str = option(
         "",
-        "data set, see --list, or your own .csv, .tsv, .jsonl, .parquet, .xlsx, .npy or .npz (default: bank, or "
-        "wine)",
+        "data set, see --list, or your own .csv, .tsv, .jsonl, .parquet, .xlsx, .npy or .npz "
+        "(default: bank, or wine)",
     )
     diabetes: str = option(
         "n", "y: the diabetes data set in place of --dataset", choices=("y", "n")

@@ -46,6 +46,8 @@ NO_SAY = frozenset(
         "data_prep/own_tables",
         "data_prep/places",
         "data_prep/tables",
+        "data_prep/text_tables",
+        "data_prep/typed_tables",
         "experiments/options",
         "experiments/protocols",
         "strategies/registry",

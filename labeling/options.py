@@ -16,8 +16,8 @@ class LabelOptions:
 
     labeled: Path | None = option(
         None,
-        "your labeled rows: .csv, .tsv, .jsonl (each also with .gz), .parquet or .xlsx; without --unlabeled, the "
-        "rows whose target is blank are the pool",
+        "your labeled rows: .csv, .tsv, .jsonl (each also with .gz), .parquet or .xlsx; without "
+        "--unlabeled, the rows whose target is blank are the pool",
         type=Path,
     )
     unlabeled: Path | None = option(None, "the pool: rows without labels", type=Path)
