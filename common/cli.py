@@ -143,8 +143,9 @@ def parse(prog: str, argv: Sequence[str] | None, defaults: Any) -> tuple[Any, di
         flags = argument.pop("flags", ("--" + item.name.replace("_", "-"),))
         parser.add_argument(*flags, dest=item.name, default=argparse.SUPPRESS, **argument)
     given = vars(parser.parse_args(argv))
-    if "plugin" in given:
-        given["plugin"] = tuple(given["plugin"])
+    for item in fields(defaults):
+        if item.metadata.get("action") == "append" and item.name in given:
+            given[item.name] = tuple(given[item.name])
     if "methods" in given:
         given["methods"] = tuple(dict.fromkeys(chain(*given["methods"])))
     return replace(defaults, **given), given

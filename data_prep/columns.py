@@ -1,4 +1,4 @@
-"""The columns of a user's own table: which are numbers, which are categories, which are classes."""
+"""The columns of a user's own table: which are numbers, which are categories."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,6 @@ import pandas as pd
 from common.errors import UserError
 
 MOST_TEXTS = 100  # a text column with more different values names things, it does not sort them
-MOST_CLASSES = 100
 # What pandas reads as missing, and the question mark of UCI's files.
 MISSING = frozenset(
     ["", "?", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
@@ -187,21 +186,3 @@ def stacked(cells: pd.Series, source: str, width: int | None = None) -> np.ndarr
             raise UserError(f"{place}: place {finite.argmin()} of the list is no finite number")
         rows.append(numbers.astype(np.float64))
     return np.stack(rows) if rows else np.empty((0, width or 0))
-
-
-def classes_of(cells: pd.Series) -> np.ndarray:
-    """The classes that a column without missing cells holds: integers, or else text, (n,).
-
-    Raises UserError if it holds fractions, or more or fewer values than classes would have.
-    """
-    numbers = as_numbers(cells)
-    if numbers.notna().all() and (numbers % 1 != 0).any():  # the remainder of inf is NaN
-        raise UserError(f"--target {cells.name!r} holds fractions: salutary labels are classes")
-    whole = numbers.notna().all() and (numbers.abs() < 2**53).all()
-    classes = numbers.astype(np.int64) if whole else texts(cells)
-    count = classes.nunique()
-    if not 2 <= count <= MOST_CLASSES:
-        raise UserError(
-            f"--target {cells.name!r} has {count:,} values: 2 to {MOST_CLASSES} are classes"
-        )
-    return classes.to_numpy() if whole else classes.to_numpy(dtype=str)

@@ -1,5 +1,6 @@
 """A user's own data set: a table or an array, its classes and, if a column says so, its parts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from data_prep.arrays import (
     read_features,
     read_labels,
 )
-from data_prep.columns import Columns, classes_of, is_missing
+from data_prep.classes import classes_of, has_no_class, stripped
+from data_prep.columns import Columns
 from data_prep.features import Prepared
 from data_prep.files import FileFacts
 from data_prep.split_rules import named_parts
@@ -28,7 +30,7 @@ class LabeledTable:
 
     frame : all columns but the target and the split column; its index has the row numbers in the
     file, from 0. dropped : how many rows have no class. parts : the part of each row, (n,), if
-    there is a split column.
+    there is a split column. notes : what else a reader should know.
     """
 
     frame: pd.DataFrame
@@ -36,43 +38,58 @@ class LabeledTable:
     facts: FileFacts
     dropped: tuple[tuple[int, str], ...]
     parts: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
-def read_labeled(path: Path, target: str | None, split_column: str | None = None) -> LabeledTable:
-    """A table with a column ``target`` of classes.
+def read_labeled(
+    path: Path,
+    target: str | None,
+    split_column: str | None = None,
+    unlabeled: Sequence[str] = (),
+) -> LabeledTable:
+    """A table with a column ``target`` of classes; see ``labeled_rows``.
 
     Raises UserError if the table cannot be read, or as ``labeled_rows`` does.
     """
     frame = read(path)
     if target is None:
         raise UserError(f"--target is missing: name the column of {path} that holds the classes")
-    return labeled_rows(frame, path, target, split_column)
+    return labeled_rows(frame, path, target, split_column, unlabeled)
 
 
 def labeled_rows(
-    frame: pd.DataFrame, path: Path, target: str, split_column: str | None
+    frame: pd.DataFrame,
+    path: Path,
+    target: str,
+    split_column: str | None,
+    unlabeled: Sequence[str] = (),
 ) -> LabeledTable:
     """The rows of ``frame`` with a class; ``path`` is the file that it was read from.
+
+    unlabeled : values of the target that mean "no label", as an empty cell does; with "" among
+    them, no other value is asked about.
 
     Raises UserError if the target or the split column is no column, if the target holds no classes,
     or if the split column holds anything but names of parts. Only rows of the pool may lack a
     class.
     """
     check_known("--target", target, frame)
-    unknown, parts = is_missing(frame[target]), None
+    unknown, parts = has_no_class(frame[target], unlabeled), None
     if split_column is not None:
         if split_column == target:
             raise UserError(f"--split-column and --target both name {target!r}")
         check_known("--split-column", split_column, frame)
         parts = named_parts(frame[split_column], unknown, str(path))
-    dropped = ((int(unknown.sum()), f"no {target!r}"),) if unknown.any() else ()
-    known = frame[~unknown]
+    known, empty = frame[~unknown], has_no_class(frame[target])
+    reasons = {f"no {target!r}": empty, f"{target!r} is a mark of no label": unknown & ~empty}
+    cells, notes = stripped(known[target], str(path))
     return LabeledTable(
         known.drop(columns=[target, *([split_column] if split_column else [])]),
-        classes_of(known[target]),
+        classes_of((str(path), cells), unlabeled=unlabeled),
         facts_of(path, len(frame)),
-        dropped,
+        tuple((int(rows.sum()), reason) for reason, rows in reasons.items() if rows.any()),
         parts,
+        notes,
     )
 
 
@@ -81,17 +98,19 @@ def own_table(
     target: str | None = None,
     labels: Path | None = None,
     split_column: str | None = None,
+    unlabeled: Sequence[str] = (),
 ) -> tuple[Prepared, tuple[FileFacts, ...]]:
     """A user's data set as features and classes, and the facts of its files.
 
     path : a table, or an .npy or .npz of features. target : its column of classes. labels : the
     file of an array's labels; then ``target`` and ``split_column`` are its columns.
+    unlabeled : see ``labeled_rows``.
     ``columns.Columns`` says what becomes of each column of a table; missing numbers are NaN.
 
     Raises UserError as ``read_labeled`` and ``arrays.read_features`` do, and if no feature is left.
     """
     if is_array_file(path):
-        return _own_array(path, target, labels, split_column)
+        return _own_array(path, target, labels, split_column, unlabeled)
     try:
         form_of(path)
     except UserError as error:
@@ -100,19 +119,24 @@ def own_table(
         raise UserError(
             f"--labels is for .npy and .npz: {path} has a column of classes, which --target names"
         )
-    known = read_labeled(path, target, split_column)
+    known = read_labeled(path, target, split_column, unlabeled)
     columns = Columns().fit(known.frame, str(path))
     X, rows = columns.transform(known.frame, str(path)), known.frame.index.to_numpy()
-    notes, names = (*notes_of(known.frame), *columns.notes), tuple(columns.feature_names)
+    notes = (*notes_of(known.frame), *known.notes, *columns.notes)
+    names = tuple(columns.feature_names)
     return Prepared(X, known.y, rows, known.dropped, notes, known.parts, names), (known.facts,)
 
 
 def _own_array(
-    path: Path, target: str | None, labels: Path | None, split_column: str | None
+    path: Path,
+    target: str | None,
+    labels: Path | None,
+    split_column: str | None,
+    unlabeled: Sequence[str],
 ) -> tuple[Prepared, tuple[FileFacts, ...]]:
     beside = [target or LABELS, *([split_column] if split_column else [])]
     X, frame = read_features(path, () if labels else beside)
-    facts, notes, source = [facts_of(path, len(X))], [], path
+    facts, notes, source = [facts_of(path, len(X))], list[str](), path
     if labels is not None:
         frame, source = read_labels(labels), labels
         facts.append(facts_of(labels, len(frame)))
@@ -124,7 +148,8 @@ def _own_array(
             ".tsv, .jsonl, .parquet, .xlsx, .npy or .txt"
         )
     target = target or _only_column(frame, split_column, source)
-    known = labeled_rows(frame, source, target, split_column)
+    known = labeled_rows(frame, source, target, split_column, unlabeled)
+    notes += known.notes
     if len(known.frame.columns):
         used = " and ".join(repr(name) for name in (target, split_column) if name)
         notes.append(f"{source}: no column but {used} is read")

@@ -18,7 +18,7 @@ from data_prep.download import out_of_reach
 from data_prep.feature_choice import AS_THEY_ARE, split_token
 from data_prep.places import Found, MissingData, check_data_dir, fetch_dataset, find, state
 from data_utils import Table
-from experiments.options import ComparisonOptions, ExperimentOptions
+from experiments.options import READING, ComparisonOptions, ExperimentOptions
 from experiments.pipeline import open_table
 from experiments.settings import check_options
 
@@ -136,7 +136,7 @@ def _reading_options(names: Sequence[str], options: ComparisonOptions) -> list[d
     """
     any_own = any(is_own_table(name) for name in names)
     celeba = not any_own and any(DATASETS[name].target for name in names)
-    for key in ("target", "labels", "split_column"):
+    for key in READING:
         if getattr(options, key) and not (any_own or (key == "target" and celeba)):
             takers = "celeba and your own tables" if key == "target" else "your own tables"
             raise UserError(
@@ -151,6 +151,7 @@ def _reading_options(names: Sequence[str], options: ComparisonOptions) -> list[d
                 "target": options.target if takes_target else None,
                 "labels": options.labels if own else None,
                 "split_column": options.split_column if own else None,
+                "unlabeled_value": options.unlabeled_value if own else (),
             }
         )
     return chosen

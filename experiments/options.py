@@ -32,6 +32,10 @@ class OneDataSet:
     )
 
 
+# Options that say how a user's own table is read: arguments of ``data_utils.load``.
+READING = ("target", "labels", "split_column", "unlabeled_value")
+
+
 @dataclass(frozen=True)
 class SharedOptions:
     """What the main scripts and compare.py share. None: the protocol or the data set decides."""
@@ -131,6 +135,13 @@ class SharedOptions:
     )
     target: str | None = option(
         None, "column of your own table that holds the classes; attribute of celeba"
+    )
+    unlabeled_value: tuple[str, ...] = option(
+        (),
+        "value of --target that means \"no label\", such as -1 or NA, as an empty cell does; '' if "
+        "all values are classes; can be given several times",
+        action="append",
+        metavar="VALUE",
     )
     labels: Path | None = option(
         None,

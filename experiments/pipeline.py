@@ -53,6 +53,7 @@ def open_table(options: ExperimentOptions, task: Task | None, say: Callable[[str
         target=options.target,
         labels=options.labels,
         split_column=options.split_column,
+        unlabeled_value=options.unlabeled_value,
         quiet=options.quiet,
     )
     if task:

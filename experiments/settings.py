@@ -110,15 +110,16 @@ class Settings:
     """Everything that an experiment needs, decided.
 
     dataset : the name of a data set, or the path of an own table. target, labels, split_column,
-    data_dir : as the options have them, "" if they were not given. overrides : the options that
-    override the protocol, by name. plugins : the sha256 of each, by its path. variant : see
-    ``variant_of``.
+    data_dir : as the options have them, "" if they were not given. unlabeled_value : as given.
+    overrides : the options that override the protocol, by name. plugins : the sha256 of each, by
+    its path. variant : see ``variant_of``.
     """
 
     dataset: str
     target: str
     labels: str
     split_column: str
+    unlabeled_value: tuple[str, ...]
     source: Source
     data_dir: str
     protocol: Protocol
@@ -312,6 +313,7 @@ def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) 
         target=options.target or "",
         labels=str(options.labels or ""),
         split_column=options.split_column or "",
+        unlabeled_value=options.unlabeled_value,
         source=Source(options.source),
         data_dir=str(options.data_dir or ""),
         protocol=protocol,

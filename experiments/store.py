@@ -40,6 +40,7 @@ NO_SAY = frozenset(
         "common/registry",
         "data_prep/arrays",
         "data_prep/catalogue",
+        "data_prep/classes",
         "data_prep/columns",
         "data_prep/feature_choice",
         "data_prep/files",
@@ -55,7 +56,8 @@ NO_SAY = frozenset(
 )
 # Settings that change no run: which runs are made, by whom, and what is shown of them.
 OF_NO_RUN = frozenset(
-    "dataset source data_dir methods seeds jobs dask metric out plot quiet plugins variant".split()
+    "dataset unlabeled_value source data_dir methods seeds jobs dask metric out plot quiet plugins "
+    "variant".split()
 )
 
 

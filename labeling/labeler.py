@@ -91,9 +91,10 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
 
         Rows may also be lists, sparse matrices or tensors, and labels columns (n, 1).
 
-        Raises ValueError for one class only, NaN or infinite values, unknown options, or a class
-        that only the validation set has; its subclass UserError if l2 is "cv" and all classes but
-        one have a single row. A fit that fails leaves the labeler unfitted.
+        Raises ValueError for one class only, labels that are None or NaN, NaN or infinite values,
+        unknown options, or a class that only the validation set has; its subclass UserError if l2
+        is "cv" and all classes but one have a single row. A fit that fails leaves the labeler
+        unfitted.
         """
         try:
             return self._fit(X, y, X_val, y_val)
@@ -105,6 +106,8 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         self._check_parameters()
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val belong together: give both, or neither")
+        check_known_classes(y, "y")
+        check_known_classes(y_val, "y_val")
         self._columns = fitted_columns(X)
         X, y = estimator_input(self, self._numbers(X), y)
         self._scaler = StandardScaler().fit(X) if self.standardise else None
@@ -256,6 +259,16 @@ def fitted_columns(X) -> Columns | None:
     if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
         return Columns().fit(X)
     return None
+
+
+def check_known_classes(y, name: str) -> None:
+    """Raise ValueError if a label of y (n,), which may be None, is None or NaN."""
+    missing = np.ravel(pd.isna(np.asarray(y, dtype=object))) if y is not None else np.empty(0)
+    if missing.any():
+        raise ValueError(
+            f"{name} has no class (None or NaN) in {int(missing.sum()):,} rows, first in row "
+            f"{int(missing.argmax())}: leave such rows out; they belong to the pool"
+        )
 
 
 def check_validation(classes: np.ndarray, X_val: np.ndarray, y_val: np.ndarray) -> None:

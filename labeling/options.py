@@ -28,6 +28,13 @@ class LabelOptions:
         type=Path,
     )
     target: str | None = option(None, "the column that holds the classes")
+    unlabeled_value: tuple[str, ...] = option(
+        (),
+        "value of --target that means \"no label\", such as -1 or NA, as an empty cell does; '' if "
+        "all values are classes; can be given several times",
+        action="append",
+        metavar="VALUE",
+    )
     budget: int = option(200, "rows of the pool to label (default: 200)", type=whole_number(1))
     out: Path | None = option(
         None, "file to write: .csv, .tsv (each also with .gz) or .parquet", type=Path

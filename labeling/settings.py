@@ -51,6 +51,7 @@ def settle(options: LabelOptions) -> LabelSettings:
             validation=options.validation,
             target=options.target,
             encoding=options.encoding,
+            no_label=options.unlabeled_value,
         ),
         outputs=settle_outputs(options),
         plan=LabelPlan(options.budget, options.rounds, options.abstain),

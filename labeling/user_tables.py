@@ -6,7 +6,7 @@ that score highest, for the method to pick from. A pool of up to KEPT rows is al
 nothing is approximated.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 from common.errors import UserError, check_known
 from data_prep import tables
-from data_prep.columns import Columns, classes_of, is_missing
+from data_prep.classes import classes_of, has_no_class, stripped
+from data_prep.columns import Columns
 from labeling.labeler import split_off
 from labeling.records import ADDED_COLUMNS, KnownRows, LabeledRows
 
@@ -33,8 +34,9 @@ class TableFiles:
     """The files to read.
 
     labeled : also holds the pool, as rows whose target is blank, if ``unlabeled`` is None.
-    validation : None if there is no such file.
+    validation : None if there is no such file. A target is blank if it is empty or in ``no_label``.
     target : the column of classes. encoding : of text files, see ``data_prep.tables.chunks``.
+    no_label : values of the target that mean "no label", see ``data_prep.classes.classes_of``.
     """
 
     labeled: Path
@@ -42,19 +44,24 @@ class TableFiles:
     validation: Path | None
     target: str
     encoding: str | None
+    no_label: Sequence[str] = ()
 
     def known_rows(self, path: Path) -> pd.DataFrame:
         """The rows of the file whose target is not blank. Raises UserError if there are none."""
-        rows = pd.concat(c[~is_missing(c[self.target])] for c in self._with_target(path))
+        rows = pd.concat(c[~self._is_blank(c)] for c in self._with_target(path))
         if rows.empty:
             raise UserError(
                 f"{path} has no row with a {self.target!r}: give some rows their labels"
             )
         return rows
 
+    def blank_count(self, path: Path) -> int:
+        """How many rows of the file have a blank target."""
+        return sum(int(self._is_blank(c).sum()) for c in self._with_target(path))
+
     def blank_rows(self) -> Iterator[pd.DataFrame]:
         """The rows of the labeled file whose target is blank, in chunks."""
-        return (c[is_missing(c[self.target])] for c in self._with_target(self.labeled))
+        return (c[self._is_blank(c)] for c in self._with_target(self.labeled))
 
     def pool(self) -> Iterator[pd.DataFrame]:
         """A pass over the pool, in chunks."""
@@ -67,6 +74,9 @@ class TableFiles:
             yield from tables.chunks(path, self.encoding)
         except tables.EncodingError as error:
             raise UserError(f"{error}, or name its encoding, such as --encoding latin-1") from error
+
+    def _is_blank(self, chunk: pd.DataFrame) -> pd.Series:
+        return has_no_class(chunk[self.target], self.no_label)
 
     def _with_target(self, path: Path) -> Iterator[pd.DataFrame]:
         for chunk in self._chunks(path):
@@ -206,6 +216,9 @@ def open_tables(files: TableFiles, budget: int, rng: np.random.Generator, say: S
 def read_known(files: TableFiles, say: Say) -> KnownCells:
     """The labeled and the validation rows, after the columns of all tables are compared."""
     labeled, validation = files.known_rows(files.labeled), None
+    labeled = with_bare_classes(labeled, files, files.labeled, say)
+    y = classes_of((str(files.labeled), labeled[files.target]), unlabeled=files.no_label)
+    y_validation = y[:0]
     clash = [name for name in ADDED_COLUMNS if name in labeled]
     if clash:
         raise UserError(
@@ -219,8 +232,10 @@ def read_known(files: TableFiles, say: Say) -> KnownCells:
         for note in tables.notes_of(validation):
             say(note)
         check_same_columns(files, labeled, validation, files.validation)
-        validation = validation[labeled.columns]
-    y, y_validation = read_classes(files, labeled, validation)
+        validation = with_bare_classes(validation[labeled.columns], files, files.validation, say)
+        if skipped := files.blank_count(files.validation):
+            say(f"{files.validation}: {skipped:,} rows without {files.target!r} are left out")
+        y, y_validation = read_classes(files, labeled, validation)
     spelling: dict = {}
     for label, cell in zip(y, labeled[files.target], strict=True):
         spelling.setdefault(label, cell)
@@ -232,26 +247,34 @@ def read_known(files: TableFiles, say: Say) -> KnownCells:
     return KnownCells(labeled, y, validation, y_validation, spelling)
 
 
+def with_bare_classes(rows: pd.DataFrame, files: TableFiles, path: Path, say: Say) -> pd.DataFrame:
+    """The rows, their classes without the blanks around them, which are counted in a remark."""
+    bare, notes = stripped(rows[files.target], str(path))
+    for note in notes:
+        say(note)
+    return rows.assign(**{files.target: bare})
+
+
 def check_pool(files: TableFiles, labeled: pd.DataFrame, say: Say) -> None:
     """Say which rows and cells are not used.
 
     Raises UserError if there is no pool, or if its columns are not those of the labeled table.
     """
-    target, blank = files.target, map(len, files.blank_rows())
+    target, blank = files.target, files.blank_count(files.labeled)
     if files.unlabeled is None:
-        if not any(blank):
+        if not blank:
             raise UserError(
                 f"{files.labeled} has no row with a blank {target!r}, and --unlabeled is missing: "
                 "there is no pool"
             )
         return
-    if skipped := sum(blank):
-        say(f"{files.labeled}: {skipped:,} rows without {target!r} are left out")
+    if blank:
+        say(f"{files.labeled}: {blank:,} rows without {target!r} are left out")
     first = next(files.pool())
     for note in tables.notes_of(first):
         say(note)
     check_same_columns(files, labeled, first, files.unlabeled)
-    if target in first and not is_missing(first[target]).all():
+    if target in first and not has_no_class(first[target], files.no_label).all():
         say(f"{files.unlabeled}: its column {target!r} is not read")
 
 
@@ -271,17 +294,15 @@ def check_same_columns(
 
 
 def read_classes(
-    files: TableFiles, labeled: pd.DataFrame, validation: pd.DataFrame | None
+    files: TableFiles, labeled: pd.DataFrame, validation: pd.DataFrame
 ) -> tuple[np.ndarray, np.ndarray]:
     """The classes of labeled and validation rows, read together so that both are of one type.
 
-    Raises UserError if the labeled rows have fewer than two, or lack one of the validation rows.
+    Raises UserError as ``classes_of`` does, and if the labeled rows lack one of the others.
     """
-    cells = labeled[files.target]
-    y = classes_of(cells)
-    if validation is None:
-        return y, y[:0]
-    y = classes_of(pd.concat([cells, validation[files.target]]))
+    named = ((files.labeled, labeled), (files.validation, validation))
+    columns = [(str(path), rows[files.target]) for path, rows in named]
+    y = classes_of(*columns, unlabeled=files.no_label)
     y, y_validation = y[: len(labeled)], y[len(labeled) :]
     unknown = np.setdiff1d(y_validation, y)
     if len(unknown):

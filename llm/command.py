@@ -155,8 +155,11 @@ def open_texts(options: LanguageOptions, say: Callable[[str], None]) -> Texts:
 
     Raises UserError as ``load`` does, and for options that do not go together.
     """
-    if options.dataset is None and (options.text_column or options.target):
-        raise UserError("--text-column and --target are for a table of your own: give --dataset")
+    for name in ("text_column", "target", "unlabeled_value"):
+        if options.dataset is None and getattr(options, name):
+            raise UserError(
+                f"--{name.replace('_', '-')} is for a table of your own: give --dataset"
+            )
     if options.dataset is not None and "." not in options.dataset:
         raise UserError(f"--dataset {options.dataset} is no table: name a file, or give --task")
     name = options.dataset or options.task
@@ -165,10 +168,13 @@ def open_texts(options: LanguageOptions, say: Callable[[str], None]) -> Texts:
         options.data_dir,
         text_columns=options.text_column,
         target=options.target,
+        unlabeled=options.unlabeled_value,
         most=options.texts or (MOST if name in GLUE else None),
     )
     for line in provenance_lines(name, texts.place, texts.files, texts.dropped, unit="texts"):
         say(line)
+    for note in texts.notes:
+        say(note)
     return texts
 
 

@@ -51,6 +51,7 @@ class LanguageOptions:
         (), "column of your own table that holds the texts; two for pairs", nargs="+"
     )
     target: str | None = option(None, "column of your own table that holds the classes")
+    unlabeled_value: tuple[str, ...] = _same("unlabeled_value")
     texts: int | None = option(
         None,
         "use so many of the texts beside a fixed test set (default: all; of GLUE at most 12,000)",

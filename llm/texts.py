@@ -133,12 +133,14 @@ def load(
     *,
     text_columns: Sequence[str] = (),
     target: str | None = None,
+    unlabeled: Sequence[str] = (),
     most: int | None = None,
 ) -> Texts:
     """The texts of the task ``name``, or of the user's own table at that path, but no empty ones.
 
     data_dir : a folder to look into first.
     text_columns, target : the columns of an own table that hold the texts and the classes.
+    unlabeled : values of the target that mean "no label".
     most : if there are more texts beside the test set, keep so many, the same in every call.
 
     Raises UserError if the task is unknown or nowhere, if a file is damaged, or if fewer than two
@@ -147,7 +149,7 @@ def load(
     if data_dir is not None and not data_dir.is_dir():
         raise UserError(f"--data-dir {data_dir} is not a folder")
     if is_own_table(name):
-        texts = _own(Path(name), tuple(text_columns), target)
+        texts = _own(Path(name), tuple(text_columns), target, unlabeled)
     else:
         check_known("task", name, TASKS)
         texts = _rated(name, data_dir) if name in RATED else _glue(name, data_dir)
@@ -270,7 +272,9 @@ def _read_glue(name: str, folder: Path | None) -> Texts:
 # --- a table of the user's own --------------------------------------------------------------------
 
 
-def _own(path: Path, text_columns: tuple[str, ...], target: str | None) -> Texts:
+def _own(
+    path: Path, text_columns: tuple[str, ...], target: str | None, unlabeled: Sequence[str]
+) -> Texts:
     """The texts of a user's table whose class is known; a missing text is empty."""
     if not 1 <= len(text_columns) <= 2:
         raise UserError(
@@ -278,7 +282,7 @@ def _own(path: Path, text_columns: tuple[str, ...], target: str | None) -> Texts
         )
     if target in text_columns:
         raise UserError(f"--target and --text-column both name {target!r}")
-    table = read_labeled(path, target)
+    table = read_labeled(path, target, unlabeled=unlabeled)
     for column in text_columns:
         check_known("--text-column", column, table.frame)
     return Texts(
@@ -290,6 +294,7 @@ def _own(path: Path, text_columns: tuple[str, ...], target: str | None) -> Texts
         files=(table.facts,),
         place="your own table",
         dropped=table.dropped,
+        notes=table.notes,
     )
 
 

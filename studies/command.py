@@ -13,6 +13,7 @@ from common.kinds import Protocol
 from common.registry import check_free
 from data_prep.feature_choice import split_token
 from data_utils import Table, load
+from experiments.options import READING
 from experiments.pipeline import use_plugins
 from experiments.settings import check_split_column
 from strategies.registry import REFERENCES, known_methods
@@ -171,7 +172,7 @@ class BenchBuilder:
     def _data(self, study: Study) -> tuple[Table, int]:
         """The data set for a study, and the number of principal components to use of it."""
         options = self.options
-        own = {name: getattr(options, name) for name in ("target", "labels", "split_column")}
+        own = {name: getattr(options, name) for name in READING}
         table, pca = self._open(options.dataset or study.dataset, own)
         if study.images and not table.dataset.image:
             if study.name in options.studies:

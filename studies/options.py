@@ -29,6 +29,7 @@ class ExplorationOptions:
         "table (default: the study's own, see --list)",
     )
     target: str | None = _same("target")
+    unlabeled_value: tuple[str, ...] = _same("unlabeled_value")
     labels: Path | None = _same("labels")
     split_column: str | None = _same("split_column")
     plugin: tuple[Path, ...] = _same("plugin")

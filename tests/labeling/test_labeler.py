@@ -187,3 +187,14 @@ def test_the_examples_run_and_do_not_lose_accuracy(script, capsys):
         scores = [float(line.split(": ")[1]) for line in lines]
         assert len(scores) == 5
         assert scores[-1] > scores[0] - (0.0 if script == "with_modal" else 0.02)
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+def test_a_label_that_is_none_or_nan_is_named(nothing):
+    X, y = np.random.default_rng(0).normal(size=(12, 2)), np.array(["a", "b"] * 6, object)
+    spoilt = y.copy()
+    spoilt[[3, 7]] = nothing
+    with pytest.raises(ValueError, match="^y has no class .* in 2 rows, first in row 3: leave"):
+        SalutaryLabeler(l2=1.0).fit(X, spoilt)
+    with pytest.raises(ValueError, match="^y_val has no class .* in 2 rows, first in row 3: leave"):
+        SalutaryLabeler(l2=1.0).fit(X, y, X, spoilt)
