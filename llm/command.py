@@ -173,8 +173,6 @@ def open_texts(options: LanguageOptions, say: Callable[[str], None]) -> Texts:
     )
     for line in provenance_lines(name, texts.place, texts.files, texts.dropped, unit="texts"):
         say(line)
-    for note in texts.notes:
-        say(note)
     return texts
 
 

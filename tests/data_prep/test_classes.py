@@ -89,6 +89,7 @@ def test_minus_one_and_one_are_two_classes_in_any_type():
             classes_of(("l.csv", column(-1, *others)))
     floats = column(-1.0, 0.0, np.nan, 1.0, dtype="float64")
     assert has_no_class(floats, ("-1",)).tolist() == [True, False, True, False]
+    assert has_no_class(column("-1.0", "x1"), ("-1",)).tolist() == [True, False]
     with pytest.raises(UserError, match="--unlabeled-value -1 for no label"):
         classes_of(("l.parquet", floats.dropna()))
 

@@ -157,12 +157,13 @@ def pairs(a_draw):
     return tables_made
 
 
+MARKS = draw.sampled_from([[], ["--unlabeled-value=-1"], ["--unlabeled-value="]])
 BOTH = draw.one_of(draw.tuples(files(), files()), pairs())
 
 
 @settings(max_examples=150, **QUIETLY)
-@given(both=BOTH, form=FORMS, blank=draw.booleans())
-def test_label_py_ends_in_no_traceback_on_malformed_tables(both, form, blank, run):
+@given(both=BOTH, form=FORMS, blank=draw.booleans(), marks=MARKS)
+def test_label_py_ends_in_no_traceback_on_malformed_tables(both, form, blank, marks, run):
     with tempfile.TemporaryDirectory() as folder:
         for name, content in zip(("labeled", "pool"), both, strict=True):
             (Path(folder) / f"{name}.{form}").write_bytes(content)
@@ -170,6 +171,7 @@ def test_label_py_ends_in_no_traceback_on_malformed_tables(both, form, blank, ru
             Path(folder),
             "--budget=1",
             "--quiet",
+            *marks,
             labeled=f"labeled.{form}",
             pool=None if blank else f"pool.{form}",
             validation=None,
