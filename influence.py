@@ -20,6 +20,7 @@ of size n × K·D is built. Σ_c p_ic (p_i − e_c) = 0 implies Σ_c p_ic benefi
 from collections.abc import Callable
 from copy import copy
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ def gradient(
     T = class_targets(model, y, names[1], len(X), names[0])
     P = probabilities(project(X, model.theta_))  # (n, U)
     G = pull_back(P - T, X, model.fit_intercept)
-    if not torch.isfinite(G.sum()):  # as NaN or infinity in X makes it: P − T is 0, ±1 or NaN then
+    if not isfinite(G.sum()):  # as NaN or infinity in X makes it: P − T is 0, ±1 or NaN then
         validation.check_finite(X, names[0])
     return G
 
@@ -306,7 +307,7 @@ class Influence:
             scores = self.gradient.new_empty(len(self.model.classes_), len(X)).T
             for i in range(0, len(X), rows):
                 scores[i : i + rows] = score(as_tensor(X[i : i + rows], *place))
-        if not torch.isfinite(scores.sum()) and not torch.isfinite(scores).all():
+        if not isfinite(scores.T.sum()) and not torch.isfinite(scores).all():
             for i in range(0, len(X), rows):
                 validation.check_finite(as_tensor(X[i : i + rows], *place), "the pool", i)
             row = int((~torch.isfinite(scores)).any(1).nonzero()[0])
