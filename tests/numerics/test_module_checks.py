@@ -93,6 +93,15 @@ def test_the_last_layer_is_the_one_that_a_pass_uses_last(order):
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-8)
 
 
+def test_a_fused_lstm_is_differentiated_backward_only():
+    """In float32, torch runs an LSTM on CPUs by a kernel without a forward derivative."""
+    torch.manual_seed(0)
+    module = Sequence("LSTM").eval()
+    scores = module_benefit(module, each, *arguments(torch.float32), damping=DAMPING)
+    expected = explicit(module.double())
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-3 * abs(expected).max())
+
+
 class Normed(nn.Module):
     """weight_norm by its formula: torch's own kernel has a wrong second derivative on CPUs."""
 
