@@ -27,7 +27,7 @@ from labeling.records import LabeledRows, LabelPlan, Labels
 from models import LogisticRegression
 from numerics.linear import as_tensor
 from numerics.torch_classifier import encoded_classes, estimator_input
-from numerics.validation import check_model, for_estimator, labels, unfit
+from numerics.validation import check_model, for_estimator, label_array, labels, unfit
 from strategies.base import InfluenceSettings
 from strategies.registry import STRATEGIES
 
@@ -106,8 +106,9 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         self._check_parameters()
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val belong together: give both, or neither")
-        check_known_classes(y, "y")
-        check_known_classes(y_val, "y_val")
+        for name, given in (("y", y), ("y_val", y_val)):
+            if given is not None:
+                check_known_classes(label_array(given, name), name)
         self._columns = fitted_columns(X)
         X, y = estimator_input(self, self._numbers(X), y)
         self._scaler = StandardScaler().fit(X) if self.standardise else None

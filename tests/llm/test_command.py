@@ -85,7 +85,7 @@ def test_list_names_tasks_and_strategies(capsys):
         ("--dataset movies", "is no table"),
         ("--dataset none.csv --text-column a --target b", "none.csv does not exist"),
         ("--dataset datasets/text/tweets.csv.gz", "--text-column: name the column"),
-        ("--target mood", "are for a table of your own"),
+        ("--target mood", "--target is for a table of your own: give --dataset"),
         ("--methods none", "name a method to compare"),
         ("--methods salutry", "did you mean 'salutary'"),
         ("--encoder ./nothing", "./nothing is not a folder"),

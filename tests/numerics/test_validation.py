@@ -173,7 +173,7 @@ BAD_LABELS = {
     "a label too few": (Y_VAL[:-1], r"\b29\b"),
     "one-hot": (np.eye(2)[Y_VAL], r"\(30, 2\)"),
     "an unknown class": (np.where(np.arange(30) == 7, 5, Y_VAL), " 5 is "),
-    "a NaN": (np.where(np.arange(30) == 7, np.nan, Y_VAL), " nan is "),
+    "a NaN": (np.where(np.arange(30) == 7, np.nan, Y_VAL), "(?i)nan"),
 }
 
 
