@@ -40,7 +40,7 @@ def program_hash(root: Path = ROOT) -> str:
 PROGRAM_HASH = program_hash()
 
 
-def code_files(start: Path, without: Collection[Path] = (), root: Path = ROOT) -> set[Path]:
+def code_files(start: Path, without: Collection[Path] = ()) -> set[Path]:
     """The file ``start`` and all files of this program that it imports, directly or through others.
 
     without : files that are left out, with what only they import.
@@ -51,11 +51,11 @@ def code_files(start: Path, without: Collection[Path] = (), root: Path = ROOT) -
         path = waiting.pop()
         if path not in found and path not in without:
             found.add(path)
-            waiting += _imported_files(path, root)
+            waiting += _imported_files(path)
     return found
 
 
-def _imported_files(path: Path, root: Path) -> Iterator[Path]:
+def _imported_files(path: Path) -> Iterator[Path]:
     """The files of the program that the import statements of ``path`` name."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         names: list[str] = []
@@ -64,7 +64,7 @@ def _imported_files(path: Path, root: Path) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for name in names:
-            file = root.joinpath(*name.split(".")).with_suffix(".py")
+            file = ROOT.joinpath(*name.split(".")).with_suffix(".py")
             if file.is_file():
                 yield file.resolve()
 

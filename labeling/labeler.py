@@ -263,8 +263,8 @@ def fitted_columns(X) -> Columns | None:
 
 
 def check_known_classes(y, name: str) -> None:
-    """Raise ValueError if a label of y (n,), which may be None, is None or NaN."""
-    missing = np.ravel(pd.isna(np.asarray(y, dtype=object))) if y is not None else np.empty(0)
+    """Raise ValueError if a label of y (n,) is None or NaN."""
+    missing = np.ravel(pd.isna(np.asarray(y, dtype=object)))
     if missing.any():
         raise ValueError(
             f"{name} has no class (None or NaN) in {int(missing.sum()):,} rows, first in row "
