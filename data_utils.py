@@ -4,7 +4,7 @@ data_prep/catalogue.py lists the data sets, data_prep/split_rules.py the publish
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from data_prep.features import Prepared, principal_components
 from data_prep.files import FileFacts, read_file
 from data_prep.own_tables import own_table
 from data_prep.places import check_data_dir, fetch_dataset, find, places
+from data_prep.reading import AS_FOUND, TableReading, as_option
 from data_prep.split_rules import Parts, given_parts, standard_parts
 
 
@@ -49,7 +50,7 @@ def load(
     target: str | None = None,
     labels: Path | None = None,
     split_column: str | None = None,
-    unlabeled_value: Sequence[str] = (),
+    reading: TableReading = AS_FOUND,
     quiet: bool = True,
 ) -> Table:
     """Find or fetch, read, check and prepare the data set ``name``, or the table at that path.
@@ -57,21 +58,21 @@ def load(
     data_dir : a folder to look into first. source : "auto", "shipped" or "network". target : the
     column of classes, of an own table or of celeba. quiet : show no bar while fetching.
     labels : the file of labels, of an own .npy or .npz. split_column : the column of an own table
-    that names the part of each row. unlabeled_value : values of its target that mean "no label", as
-    an empty cell does; with "" among them, all other values are classes.
+    that names the part of each row. reading : how an own table is read, and what its columns are.
 
     Raises UserError if the data set is unknown or nowhere, or if a file is cut short, damaged, or
     holds anything but a finite number where one belongs.
     """
     check_data_dir(data_dir)
     if is_own_table(name):
-        data, facts = own_table(Path(name), target, labels, split_column, unlabeled_value)
+        data, facts = own_table(Path(name), target, labels, split_column, reading)
         return Table(own_dataset(name, data), data, facts, "your own table")
     check_known("data set", name, DATASETS)
-    own = {"--labels": labels, "--split-column": split_column}
-    for option, value in (own | {"--unlabeled-value": unlabeled_value or None}).items():
-        if value is not None:
-            raise UserError(f"{option} is for your own tables, {name} is a known data set")
+    own = [n for n, value in (("labels", labels), ("split_column", split_column)) if value]
+    if chosen := [*own, *reading.chosen()]:
+        raise UserError(
+            f"{as_option(chosen[0])} is for your own tables, {name} is a known data set"
+        )
     dataset, source = DATASETS[name], Source(source)
     if target and not dataset.target:
         raise UserError(f"--target is for celeba and for your own tables, {name} has its own")

@@ -114,7 +114,10 @@ def interruptible_imports() -> Iterator[None]:
 
 
 def option(default: Any, text: str, **argument: Any) -> Any:
-    """A field of an options class: its default, its help text, and argparse's other arguments."""
+    """A field of an options class: its default, its help text, and argparse's other arguments.
+
+    The argument ``group`` is the heading that --help shows it under.
+    """
     return field(default=default, metadata={"help": text, **argument})
 
 
@@ -138,10 +141,14 @@ def parse(prog: str, argv: Sequence[str] | None, defaults: Any) -> tuple[Any, di
     a mistake in ``argv``.
     """
     parser = Parser(prog=prog, description=defaults.about, allow_abbrev=False)
+    groups: dict[str, Any] = {"": parser}
     for item in fields(defaults):
         argument = dict(item.metadata)
+        group = argument.pop("group", "")
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
         flags = argument.pop("flags", ("--" + item.name.replace("_", "-"),))
-        parser.add_argument(*flags, dest=item.name, default=argparse.SUPPRESS, **argument)
+        groups[group].add_argument(*flags, dest=item.name, default=argparse.SUPPRESS, **argument)
     given = vars(parser.parse_args(argv))
     for item in fields(defaults):
         if item.metadata.get("action") == "append" and item.name in given:

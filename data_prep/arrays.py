@@ -18,7 +18,8 @@ from scipy import sparse
 from common.errors import UserError
 from common.files import display_path
 from data_prep.files import FileFacts
-from data_prep.tables import FORMS, form_of, read
+from data_prep.reading import AS_FOUND, FileReading
+from data_prep.tables import FORMS, SAVE_OR_NAME, form_of, read
 
 ARRAY_FORMS = (".npy", ".npz")
 LABELS = "y"  # the labels in an .npz, and the column of a label file that names none
@@ -64,7 +65,7 @@ def read_features(path: Path, beside: Sequence[str] = ()) -> tuple[np.ndarray, p
     return X, pd.DataFrame(columns)
 
 
-def read_labels(path: Path) -> pd.DataFrame:
+def read_labels(path: Path, reading: FileReading = AS_FOUND) -> pd.DataFrame:
     """A table; or the labels in an .npy or a .txt, a label a line, as the column LABELS.
 
     Raises UserError if the file cannot be read or holds no labels.
@@ -72,12 +73,12 @@ def read_labels(path: Path) -> pd.DataFrame:
     end = path.suffix.lower()
     if end not in (".npy", ".txt"):
         _check_form(path)
-        return read(path)
+        return read(path, reading)
     with _one_line(path):
         if end == ".npy":
             labels = _column(_read_npy(path), str(path))
         else:
-            lines = path.read_text("utf-8-sig").split("\n")
+            lines = path.read_text(reading.encoding or "utf-8-sig").split("\n")
             labels = np.array(lines if lines[-1] else lines[:-1])
     if not len(labels):
         raise UserError(f"{path} holds no labels")
@@ -124,7 +125,7 @@ def _one_line(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist") from error
     except UnicodeError as error:
-        raise UserError(f"{path} is not in UTF-8: save it as UTF-8") from error
+        raise UserError(f"{path} is not in UTF-8: {SAVE_OR_NAME}") from error
     except MemoryError as error:
         raise UserError(f"{path} does not fit into memory: give fewer rows or columns") from error
     except (

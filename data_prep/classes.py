@@ -10,11 +10,13 @@ import pandas as pd
 
 from common.errors import UserError
 from data_prep.columns import MISSING, as_numbers
+from data_prep.reading import AS_FOUND, FileReading
 
 MOST_CLASSES = 100
 # A class, or a mark of rows without a label? Only the user knows. In any case of letters.
 MARKS = frozenset(word.casefold() for word in [*MISSING, "NaT"] if word)
 UNLABELED = Decimal(-1)  # scikit-learn's and snorkel's mark
+COMMAS = str.maketrans(",.", ".,")  # a number with a decimal comma, as Python writes it
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
@@ -30,11 +32,28 @@ def _whole(cell: float | str) -> float | int | str:
     return int(cell) if not isinstance(cell, str) and cell % 1 == 0 else cell
 
 
-def has_no_class(cells: pd.Series, unlabeled: Sequence[str] = ()) -> pd.Series:
-    """Whether each cell is empty, null, or one of the values ``unlabeled``: bool (n,)."""
-    shown = class_texts(cells)
-    values = {_number(value.strip()) for value in unlabeled}
-    return shown.eq("") | shown.map({text: _number(text) in values for text in shown.unique()})
+def has_no_class(cells: pd.Series, reading: FileReading = AS_FOUND) -> pd.Series:
+    """Whether each cell is empty, null, or one of ``reading.unlabeled_value``: bool (n,)."""
+    shown, comma = class_texts(cells), reading.decimal == ","
+    marks = {_number(value.strip(), comma) for value in reading.unlabeled_value}
+    held = {text: _number(text, comma) in marks for text in shown.unique()}
+    return shown.eq("") | shown.map(held)
+
+
+def marks_held(cells: pd.Series, reading: FileReading) -> set[str]:
+    """The ones of ``reading.unlabeled_value`` that some cell holds; "" always."""
+    comma = reading.decimal == ","
+    values = {_number(text, comma) for text in class_texts(cells).unique()}
+    return {m for m in reading.unlabeled_value if not m or _number(m.strip(), comma) in values}
+
+
+def unheld_notes(held: set[str], reading: FileReading, target: str, files: str) -> tuple[str, ...]:
+    """A line for each value that means "no label", but that none of the files holds."""
+    lacking = [mark for mark in dict.fromkeys(reading.unlabeled_value) if mark not in held]
+    return tuple(
+        f"{files}: no cell of {target!r} is {mark!r}, which --unlabeled-value names"
+        for mark in lacking
+    )
 
 
 def stripped(cells: pd.Series, file: str) -> tuple[pd.Series, tuple[str, ...]]:
@@ -47,19 +66,21 @@ def stripped(cells: pd.Series, file: str) -> tuple[pd.Series, tuple[str, ...]]:
     return pd.Series(bare, cells.index, dtype=object, name=cells.name), (note,)
 
 
-def classes_of(*columns: tuple[str, pd.Series], unlabeled: Sequence[str] = ()) -> np.ndarray:
+def classes_of(*columns: tuple[str, pd.Series], reading: FileReading = AS_FOUND) -> np.ndarray:
     """The classes of all rows of several columns, one after the other: integers, or text, (n,).
 
     columns : the name of a file, and its cells with a class (see ``has_no_class``). Blanks around
     a class are no part of it.
-    unlabeled : values that mean "no label"; with "" among them, all other values are classes.
+    reading : its ``unlabeled_value`` are the values that mean "no label"; with "" among them, all
+    other values are classes. Its ``decimal`` is the sign in classes that are numbers.
 
     Raises UserError if the classes are fractions, too many or too few; if two differ only in case,
     blanks or the form of a number; and for words such as NA, and -1 beside other classes than 1,
-    unless ``unlabeled`` has "".
+    unless ``unlabeled_value`` has "".
     """
     target, files = columns[0][1].name, [file for file, _ in columns]
-    numbers = pd.concat([as_numbers(cells) for _, cells in columns])
+    comma = reading.decimal == ","
+    numbers = pd.concat([as_numbers(_with_point(cells, comma)) for _, cells in columns])
     shown = [class_texts(cells) for _, cells in columns]
     found = pd.DataFrame(dict(enumerate(text.value_counts(sort=False) for text in shown)))
     found = found.fillna(0).astype(int)
@@ -67,9 +88,9 @@ def classes_of(*columns: tuple[str, pd.Series], unlabeled: Sequence[str] = ()) -
     if plain.notna().all() and (plain % 1 != 0).any():  # the remainder of inf is NaN
         raise UserError(f"--target {target!r} holds fractions: salutary labels are classes")
     if 2 <= len(found) <= MOST_CLASSES:
-        if "" not in unlabeled:
-            _ask_about_marks(found, files, target)
-        _check_spellings(found, files, target)
+        if "" not in reading.unlabeled_value:
+            _ask_about_marks(found, files, target, comma)
+        _check_spellings(found, files, target, comma)
     else:
         raise UserError(
             f"--target {target!r} has {len(found):,} values: 2 to {MOST_CLASSES} are classes"
@@ -79,9 +100,16 @@ def classes_of(*columns: tuple[str, pd.Series], unlabeled: Sequence[str] = ()) -
     return pd.concat(shown).to_numpy(dtype=str)
 
 
-def _ask_about_marks(found: pd.DataFrame, files: Sequence[str], target: str) -> None:
+def _with_point(cells: pd.Series, comma: bool) -> pd.Series:
+    """The cells, texts that are numbers with a decimal comma as Python writes numbers."""
+    if not comma or pd.api.types.is_numeric_dtype(cells):
+        return cells
+    return cells.map(lambda cell: cell.translate(COMMAS) if isinstance(cell, str) else cell)
+
+
+def _ask_about_marks(found: pd.DataFrame, files: Sequence[str], target: str, comma: bool) -> None:
     """Raise UserError if a text of ``found`` (its counts in each file) may mean "no label"."""
-    values = {text: _number(text) for text in found.index}
+    values = {text: _number(text, comma) for text in found.index}
     binary = set(values.values()) == {UNLABELED, Decimal(1)}
     for text, value in values.items():
         if text.casefold() in MARKS or (value == UNLABELED and not binary):
@@ -92,11 +120,11 @@ def _ask_about_marks(found: pd.DataFrame, files: Sequence[str], target: str) -> 
             )
 
 
-def _check_spellings(found: pd.DataFrame, files: Sequence[str], target: str) -> None:
+def _check_spellings(found: pd.DataFrame, files: Sequence[str], target: str, comma: bool) -> None:
     """Raise UserError if two texts of ``found`` are nearly the same."""
     first: dict = {}
     for text in found.index:
-        other = first.setdefault(_key(text), text)
+        other = first.setdefault(_key(text, comma), text)
         if other != text:
             this, that = (f"{t!r} in {_where(found.loc[t], files)}" for t in (other, text))
             raise UserError(
@@ -105,19 +133,23 @@ def _check_spellings(found: pd.DataFrame, files: Sequence[str], target: str) -> 
             )
 
 
-def _key(text: str):
+def _key(text: str, comma: bool):
     """What texts have in common that differ only in case, blanks or the form of a number."""
-    number = _number(text)
+    number = _number(text, comma)
     if isinstance(number, Decimal):
         return number
     parts = unicodedata.normalize("NFC", text).casefold()
     return re.sub(r"\s+", " ", re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", parts))
 
 
-def _number(text: str) -> Decimal | str:
-    """The number that a text says, exactly; the text itself if it says none."""
+def _number(text: str, comma: bool = False) -> Decimal | str:
+    """The number that a text says, exactly; the text itself if it says none.
+
+    comma : whether it has a decimal comma in place of a point.
+    """
+    plain = text.translate(COMMAS) if comma else text
     try:
-        return Decimal(text) if NUMBER.fullmatch(text) else text
+        return Decimal(plain) if NUMBER.fullmatch(plain) else text
     except InvalidOperation:
         return text
 

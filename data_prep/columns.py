@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
+from data_prep.reading import AS_FOUND, TableReading
 
 MOST_TEXTS = 100  # a text column with more different values names things, it does not sort them
 # What pandas reads as missing, and the question mark of UCI's files.
@@ -53,6 +54,9 @@ class Columns:
     missing : for each column of numbers, how many cells are missing.
     notes : what a reader should know.
     """
+
+    def __init__(self, reading: TableReading = AS_FOUND):
+        self.reading = reading
 
     def fit(self, frame: pd.DataFrame, source: str = "the table") -> "Columns":
         """Decide for every column of ``frame``; ``source`` names the frame in errors.

@@ -1,6 +1,5 @@
 """A user's own data set: a table or an array, its classes and, if a column says so, its parts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,11 @@ from data_prep.arrays import (
     read_features,
     read_labels,
 )
-from data_prep.classes import classes_of, has_no_class, stripped
+from data_prep.classes import classes_of, has_no_class, marks_held, stripped, unheld_notes
 from data_prep.columns import Columns
 from data_prep.features import Prepared
 from data_prep.files import FileFacts
+from data_prep.reading import AS_FOUND, FileReading, TableReading, of_use
 from data_prep.split_rules import named_parts
 from data_prep.tables import form_of, notes_of, read
 
@@ -45,16 +45,18 @@ def read_labeled(
     path: Path,
     target: str | None,
     split_column: str | None = None,
-    unlabeled: Sequence[str] = (),
+    reading: FileReading = AS_FOUND,
 ) -> LabeledTable:
     """A table with a column ``target`` of classes; see ``labeled_rows``.
 
-    Raises UserError if the table cannot be read, or as ``labeled_rows`` does.
+    Raises UserError if the table cannot be read, if the reading has an option that is of no use for
+    such a file, or as ``labeled_rows`` does.
     """
-    frame = read(path)
+    reading.check_use(of_use(path), shown=str(path))
+    frame = read(path, reading)
     if target is None:
         raise UserError(f"--target is missing: name the column of {path} that holds the classes")
-    return labeled_rows(frame, path, target, split_column, unlabeled)
+    return labeled_rows(frame, path, target, split_column, reading)
 
 
 def labeled_rows(
@@ -62,19 +64,18 @@ def labeled_rows(
     path: Path,
     target: str,
     split_column: str | None,
-    unlabeled: Sequence[str] = (),
+    reading: FileReading = AS_FOUND,
 ) -> LabeledTable:
     """The rows of ``frame`` with a class; ``path`` is the file that it was read from.
 
-    unlabeled : values of the target that mean "no label", as an empty cell does; with "" among
-    them, no other value is asked about.
+    reading : says which values of the target mean "no label", see ``classes_of``.
 
     Raises UserError if the target or the split column is no column, if the target holds no classes,
     or if the split column holds anything but names of parts. Only rows of the pool may lack a
     class.
     """
     check_known("--target", target, frame)
-    unknown, parts = has_no_class(frame[target], unlabeled), None
+    unknown, parts = has_no_class(frame[target], reading), None
     if split_column is not None:
         if split_column == target:
             raise UserError(f"--split-column and --target both name {target!r}")
@@ -83,13 +84,14 @@ def labeled_rows(
     known, empty = frame[~unknown], has_no_class(frame[target])
     reasons = {f"no {target!r}": empty, f"{target!r} is a mark of no label": unknown & ~empty}
     cells, notes = stripped(known[target], str(path))
+    unheld = unheld_notes(marks_held(frame[target], reading), reading, target, str(path))
     return LabeledTable(
         known.drop(columns=[target, *([split_column] if split_column else [])]),
-        classes_of((str(path), cells), unlabeled=unlabeled),
+        classes_of((str(path), cells), reading=reading),
         facts_of(path, len(frame)),
         tuple((int(rows.sum()), reason) for reason, rows in reasons.items() if rows.any()),
         parts,
-        notes,
+        (*notes_of(frame), *notes, *unheld),
     )
 
 
@@ -98,19 +100,19 @@ def own_table(
     target: str | None = None,
     labels: Path | None = None,
     split_column: str | None = None,
-    unlabeled: Sequence[str] = (),
+    reading: TableReading = AS_FOUND,
 ) -> tuple[Prepared, tuple[FileFacts, ...]]:
     """A user's data set as features and classes, and the facts of its files.
 
     path : a table, or an .npy or .npz of features. target : its column of classes. labels : the
     file of an array's labels; then ``target`` and ``split_column`` are its columns.
-    unlabeled : see ``labeled_rows``.
+    reading : how the cells are found, and what each column is read as.
     ``columns.Columns`` says what becomes of each column of a table; missing numbers are NaN.
 
     Raises UserError as ``read_labeled`` and ``arrays.read_features`` do, and if no feature is left.
     """
     if is_array_file(path):
-        return _own_array(path, target, labels, split_column, unlabeled)
+        return _own_array(path, target, labels, split_column, reading)
     try:
         form_of(path)
     except UserError as error:
@@ -119,10 +121,10 @@ def own_table(
         raise UserError(
             f"--labels is for .npy and .npz: {path} has a column of classes, which --target names"
         )
-    known = read_labeled(path, target, split_column, unlabeled)
-    columns = Columns().fit(known.frame, str(path))
+    known = read_labeled(path, target, split_column, reading)
+    columns = Columns(reading).fit(known.frame, str(path))
     X, rows = columns.transform(known.frame, str(path)), known.frame.index.to_numpy()
-    notes = (*notes_of(known.frame), *known.notes, *columns.notes)
+    notes = (*known.notes, *columns.notes)
     names = tuple(columns.feature_names)
     return Prepared(X, known.y, rows, known.dropped, notes, known.parts, names), (known.facts,)
 
@@ -132,13 +134,15 @@ def _own_array(
     target: str | None,
     labels: Path | None,
     split_column: str | None,
-    unlabeled: Sequence[str],
+    reading: TableReading,
 ) -> tuple[Prepared, tuple[FileFacts, ...]]:
+    files = f"{path} with {labels}" if labels else str(path)
+    reading.check_use(of_use(path, labels), shown=files)
     beside = [target or LABELS, *([split_column] if split_column else [])]
     X, frame = read_features(path, () if labels else beside)
     facts, notes, source = [facts_of(path, len(X))], list[str](), path
     if labels is not None:
-        frame, source = read_labels(labels), labels
+        frame, source = read_labels(labels, reading), labels
         facts.append(facts_of(labels, len(frame)))
         check_lengths(len(X), str(path), len(frame), str(labels))
     elif target not in frame and LABELS not in frame:
@@ -148,7 +152,7 @@ def _own_array(
             ".tsv, .jsonl, .parquet, .xlsx, .npy or .txt"
         )
     target = target or _only_column(frame, split_column, source)
-    known = labeled_rows(frame, source, target, split_column, unlabeled)
+    known = labeled_rows(frame, source, target, split_column, reading)
     notes += known.notes
     if len(known.frame.columns):
         used = " and ".join(repr(name) for name in (target, split_column) if name)

@@ -4,17 +4,20 @@ import codecs
 import csv
 import gzip
 import io
+import json
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from common.errors import UserError
 from data_prep.columns import as_numbers, texts
+from data_prep.reading import AS_FOUND, FileReading, is_place, with_places
 from data_prep.text_tables import text_chunks
 from data_prep.typed_tables import excel_chunks, json_chunks, parquet_chunks
 
@@ -23,15 +26,12 @@ FORMS = (*WRITTEN, "jsonl", "xlsx")
 PACKED = ("csv", "tsv", "jsonl")  # the texts, which may end in .gz
 CHUNK = 50_000  # rows held at once
 FORMULA = r"(?s)^[=+\-@\t\r\n].+"  # a cell that a spreadsheet would run, unless it is a number
+SAVE_OR_NAME = "save it as UTF-8, or name its encoding, such as --encoding latin-1"
 BAD_PACKING = (EOFError, zlib.error, gzip.BadGzipFile)
 UNREADABLE = (
     OSError, ValueError, TypeError, LookupError, OverflowError, StopIteration, AttributeError,
     NotImplementedError, Warning, csv.Error, pa.ArrowException, zipfile.BadZipFile, SyntaxError,
 )  # fmt: skip
-
-
-class EncodingError(UserError):
-    """A text file is in another encoding than it was read in."""
 
 
 def form_of(path: Path, forms: Collection[str] = FORMS) -> str:
@@ -45,9 +45,9 @@ def form_of(path: Path, forms: Collection[str] = FORMS) -> str:
     return kind
 
 
-def read(path: Path, encoding: str | None = None) -> pd.DataFrame:
+def read(path: Path, reading: FileReading = AS_FOUND) -> pd.DataFrame:
     """The whole table; raises what ``chunks`` does."""
-    return pd.concat(chunks(path, encoding))
+    return pd.concat(chunks(path, reading))
 
 
 def notes_of(frame: pd.DataFrame) -> list[str]:
@@ -55,18 +55,22 @@ def notes_of(frame: pd.DataFrame) -> list[str]:
     return list(frame.attrs.get("notes", ()))
 
 
-def chunks(path: Path, encoding: str | None = None, rows: int = CHUNK) -> Iterator[pd.DataFrame]:
+def chunks(
+    path: Path, reading: FileReading = AS_FOUND, rows: int = CHUNK
+) -> Iterator[pd.DataFrame]:
     """The table, ``rows`` rows at a time; the index counts the file's rows from 0.
 
-    encoding : of a text file; None is UTF-8, or UTF-16 if the file begins with its mark.
+    reading : the encoding of a text file, None for UTF-8, or UTF-16 if the file begins with its
+    mark; and what separates its cells.
+    A column without a name is called as ``reading.with_places`` does.
 
-    Raises UserError if it does not exist, is damaged, names a column twice, has a row longer than
-    its header, or no rows; EncodingError if it is in another encoding.
+    Raises UserError if it does not exist, is damaged or in another encoding, names a column twice,
+    has a row longer or shorter than its header, or no rows.
     """
     kind, start = form_of(path), 0
     try:
-        for part in _parts(path, kind, encoding, rows):
-            part.columns = part.columns.map(str)
+        for part in _parts(path, kind, reading, rows):
+            part.columns = with_places([str(name) for name in part.columns])
             part.index = pd.RangeIndex(start, start + len(part))
             start += len(part)
             if len(part):
@@ -80,10 +84,9 @@ def chunks(path: Path, encoding: str | None = None, rows: int = CHUNK) -> Iterat
     except PermissionError as error:
         raise UserError(f"{path} may not be read: change its permissions") from error
     except UnicodeError as error:
-        place = "" if encoding else _undecodable(path)
-        raise EncodingError(
-            f"{path}{place} is not in {encoding or 'UTF-8'}: save it as UTF-8"
-        ) from error
+        place = "" if reading.encoding else _undecodable(path)
+        encoding = reading.encoding or "UTF-8"
+        raise UserError(f"{path}{place} is not in {encoding}: {SAVE_OR_NAME}") from error
     except BAD_PACKING as error:
         packed = ", or not packed by gzip" if path.name.lower().endswith(".gz") else ""
         raise UserError(f"{path} is damaged or cut short{packed}: copy or save it again") from error
@@ -99,7 +102,7 @@ def chunks(path: Path, encoding: str | None = None, rows: int = CHUNK) -> Iterat
         raise UserError(f"{path} holds no rows")
 
 
-def _parts(path: Path, kind: str, encoding: str | None, rows: int) -> Iterator[pd.DataFrame]:
+def _parts(path: Path, kind: str, reading: FileReading, rows: int) -> Iterator[pd.DataFrame]:
     if kind == "parquet":
         yield from parquet_chunks(path, rows)
     elif kind == "xlsx":
@@ -108,12 +111,14 @@ def _parts(path: Path, kind: str, encoding: str | None, rows: int) -> Iterator[p
         with _open(path) as stream:
             marked = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
             stream.seek(0)
-            encoding = encoding or ("utf-16" if marked else "utf-8-sig")
+            encoding = reading.encoding or ("utf-16" if marked else "utf-8")
+            if codecs.lookup(encoding).name == "utf-8":
+                encoding = "utf-8-sig"  # the mark that may precede the first name is no part of it
             text = io.TextIOWrapper(stream, encoding=encoding, newline="")
             if kind == "jsonl":
                 yield from json_chunks(text, path, rows)
             else:
-                yield from text_chunks(text, path, kind, rows)
+                yield from text_chunks(text, path, kind, rows, reading.delimiter)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -145,13 +150,14 @@ def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[
         if kind == "parquet":
             frame[name] = as_numbers(frame[name]) if name in numbers else of_one_type(frame[name])
         else:
-            cells = frame[name].astype(object).where(frame[name].notna(), "").map(str)
+            cells = frame[name].astype(object).where(frame[name].notna(), "").map(_as_text)
             frame[name], count = quote_formulas(cells)
             quoted += count
     if kind == "parquet":
         frame.to_parquet(buffer, index=False)
         return buffer.getvalue(), 0
-    names, count = quote_formulas(pd.Series(frame.columns, dtype=object))
+    names = ["" if is_place(name) else name for name in frame.columns]  # as they came
+    names, count = quote_formulas(pd.Series(names, dtype=object))
     frame.columns = names
     try:
         text = frame.to_csv(index=False, lineterminator="\n", sep="," if kind == "csv" else "\t")
@@ -162,6 +168,13 @@ def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[
     content = text.encode("utf-8", errors="replace")
     packed = path.name.lower().endswith(".gz")
     return gzip.compress(content, mtime=0) if packed else content, quoted + count
+
+
+def _as_text(cell: object) -> str:
+    """A cell as a text; a list, or an array, as JSON."""
+    if isinstance(cell, (list, np.ndarray)):
+        return json.dumps(cell, default=lambda part: part.tolist(), ensure_ascii=False)
+    return str(cell)
 
 
 def quote_formulas(cells: pd.Series) -> tuple[pd.Series, int]:

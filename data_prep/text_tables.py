@@ -12,9 +12,9 @@ from typing import TextIO
 import pandas as pd
 
 from common.errors import UserError
+from data_prep.reading import BLANKS
 
 SEPARATORS = {"csv": ",;\t|", "tsv": "\t"}
-BLANKS = r"\s+"  # as pandas names columns that any number of blanks or tabs keeps apart
 COMMENTS = ("#", "%", "//")
 EXCEL_SAYS = re.compile(r'"?sep=([^\w\s"]|\t| )"?[\s;,]*$', re.IGNORECASE)
 UNREADABLE = (
@@ -31,16 +31,19 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def text_chunks(text: TextIO, path: Path, kind: str, rows: int) -> Iterator[pd.DataFrame]:
+def text_chunks(
+    text: TextIO, path: Path, kind: str, rows: int, separator: str | None = None
+) -> Iterator[pd.DataFrame]:
     """The table, ``rows`` rows at a time, all cells as texts.
 
-    text : the file, opened with newline="", which can seek. kind : csv or tsv. What was decided
-    about the file is in ``attrs["notes"]`` of each part, a list of texts.
+    text : the file, opened with newline="", which can seek. kind : csv or tsv. separator : a
+    character or BLANKS; None if it is to be found. What was decided about the file is in
+    ``attrs["notes"]`` of each part, a list of texts.
 
-    Raises UserError, with the line, for a name given twice, a row longer than the header, a
-    quotation mark that is not closed, a comment among the rows.
+    Raises UserError, with the line, for a name given twice, a row longer or shorter than the
+    header, a quotation mark that is not closed, a comment among the rows.
     """
-    layout = find_layout(text, path, kind)
+    layout = find_layout(text, path, kind, separator)
     try:
         header = next(csv.reader(_from_header(text, layout), **_dialect(layout)), [])
         named_once(path, header)
@@ -58,28 +61,32 @@ def named_once(path: Path, names: list[str]) -> None:
         raise UserError(f"{path} has more than one column {twice[0]!r}: rename one of them")
 
 
-def find_layout(text: TextIO, path: Path, kind: str) -> Layout:
+def find_layout(text: TextIO, path: Path, kind: str, given: str | None = None) -> Layout:
     """Look at the file's first lines.
 
-    Blank lines and comments before the header are skipped, and so is Excel's ``sep=;``, which is
-    followed. Otherwise the separator is the one that makes most columns of the header; or blanks,
-    if none makes two, and the header and the first row, which has a number, have as many words.
+    given : the separator, if it is known. Blank lines and comments before the header are skipped,
+    and so is Excel's ``sep=;``, which is followed if none is given. Otherwise the separator is the
+    one that makes most columns of the header; or blanks, if none makes two, and the header and the
+    first row, which has a number, have as many words.
 
-    Raises UserError if the line of names might be a comment or a title.
+    Raises UserError if the line of names might be a comment or a title, and for a separator that
+    is no ASCII character.
     """
     before: list[str] = []
     lines: list[str] = []
-    said = None
+    said = given
     text.seek(0)
     for line in iter(text.readline, ""):
         excel = None if lines else EXCEL_SAYS.match(line)
-        said = excel.group(1) if excel else said
+        said = excel.group(1) if excel and not given else said
         if not lines and (excel or not line.strip() or line.startswith(COMMENTS)):
             before.append(line)
         elif line.strip():
             lines.append(line)
         if len(lines) == 2:  # the header and a row
             break
+    if said and not said.isascii():
+        raise UserError(f"{path} says sep={said}: separate the cells by , or ;")
     if not lines:
         return Layout(said or SEPARATORS[kind][0], 0)
     last = max((k for k, line in enumerate(before) if line.startswith(COMMENTS)), default=None)
@@ -93,7 +100,7 @@ def find_layout(text: TextIO, path: Path, kind: str) -> Layout:
     separator = _separator(lines, kind, said)
     if separator != said:
         _no_title(lines, separator, kind, f"{path}, line {len(before) + 1}")
-    notes = ["its columns are apart by blanks"] if separator == BLANKS else []
+    notes = ["its columns are apart by blanks"] if separator == BLANKS != said else []
     comments = [line.strip() for line in before if line.startswith(COMMENTS)]
     if comments:
         count = f"{len(comments)} comments" if len(comments) > 1 else "a comment"
@@ -185,7 +192,7 @@ def _checked(
 ) -> Iterator[pd.DataFrame]:
     """The parts without the columns that a delimiter at the end of each line makes."""
     named = max((k for k, name in enumerate(header) if name.strip()), default=len(header) - 1) + 1
-    notes, row, drops, suspects = list(layout.notes), 0, False, set[str]()
+    notes, row, drops, suspects, gaps = list(layout.notes), 0, False, set[str](), False
     for part in _parts(text, layout, rows):
         if layout.separator == BLANKS and (part.iloc[:, -1] == "").any():
             raise UserError(_short_line(text, path, layout, len(header)))
@@ -203,11 +210,15 @@ def _checked(
                 "names: name this column"
             )
         part = part.iloc[:, :named] if drops else part
+        part.columns = header[: part.shape[1]]  # pandas gives names to those without
         part.attrs["notes"] = notes
         row += len(part)
+        gaps = gaps or bool((part.iloc[:, -1] == "").any())
         yield part
     if suspects:
         _no_comments(suspects, text, path, layout)
+    if gaps:
+        _no_short_rows(text, path, layout, named if drops else len(header))
 
 
 def _no_comments(suspects: set[str], text: TextIO, path: Path, layout: Layout) -> None:
@@ -218,6 +229,29 @@ def _no_comments(suspects: set[str], text: TextIO, path: Path, layout: Layout) -
                 f"{path}, line {number} is a comment among the rows, {line.strip()[:30]!r}: "
                 "remove it"
             )
+
+
+def _no_short_rows(text: TextIO, path: Path, layout: Layout, width: int) -> None:
+    """Raise UserError for a row of fewer cells than ``width``, which pandas fills up.
+
+    Its last cells may be empty, but as well one before them may be missing, which shifts the rest.
+    """
+    limit = csv.field_size_limit(2**31 - 1)  # pandas has none
+    try:
+        reader = csv.reader(_from_header(text, layout), **_dialect(layout))
+        header, start = 0, layout.before + 1
+        for row in reader:
+            if any(cell.strip() for cell in row) or len(row) > 1:  # not a blank line
+                header = header or start
+                if len(row) < width:
+                    raise UserError(
+                        f"{path}, line {start} has {len(row)} cell{'s' * (len(row) > 1)}, but the "
+                        f"header in line {header} has {width}: add the missing cell; if it is an "
+                        "empty one at the end, add its separator"
+                    )
+            start = layout.before + reader.line_num + 1
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _short_line(text: TextIO, path: Path, layout: Layout, width: int) -> str:

@@ -17,6 +17,7 @@ from data_prep.catalogue import DATASETS, PAPER, Dataset, is_own_table
 from data_prep.download import out_of_reach
 from data_prep.feature_choice import AS_THEY_ARE, split_token
 from data_prep.places import Found, MissingData, check_data_dir, fetch_dataset, find, state
+from data_prep.reading import TableReading, as_option, of_use
 from data_utils import Table
 from experiments.options import READING, ComparisonOptions, ExperimentOptions
 from experiments.pipeline import open_table
@@ -134,27 +135,27 @@ def _reading_options(names: Sequence[str], options: ComparisonOptions) -> list[d
 
     Celeba takes --target too, if there is no own table.
     """
-    any_own = any(is_own_table(name) for name in names)
-    celeba = not any_own and any(DATASETS[name].target for name in names)
-    for key in READING:
-        if getattr(options, key) and not (any_own or (key == "target" and celeba)):
+    usual = {item.name: item.default for item in fields(options)}
+    given = [key for key in READING if getattr(options, key) != usual[key]]
+    own = [name for name in names if is_own_table(name)]
+    celeba = not own and any(DATASETS[name].target for name in names)
+    for key in given:
+        if not (own or (key == "target" and celeba)):
             takers = "celeba and your own tables" if key == "target" else "your own tables"
-            raise UserError(
-                f"--{key.replace('_', '-')} is for {takers}, and --datasets has none of them"
-            )
-    chosen = []
-    for name in names:
-        own = is_own_table(name)
-        takes_target = own or (celeba and DATASETS[name].target)
-        chosen.append(
-            {
-                "target": options.target if takes_target else None,
-                "labels": options.labels if own else None,
-                "split_column": options.split_column if own else None,
-                "unlabeled_value": options.unlabeled_value if own else (),
-            }
-        )
-    return chosen
+            raise UserError(f"{as_option(key)} is for {takers}, and --datasets has none of them")
+    useful = {name: of_use(Path(name), options.labels) for name in own}
+    if own:
+        TableReading.of(options).check_use(*useful.values(), shown=", ".join(own))
+
+    def takes(name: str, key: str) -> bool:
+        if name not in useful:
+            return key == "target" and celeba and bool(DATASETS[name].target)
+        return key in ("target", "labels", "split_column") or key in useful[name]
+
+    return [
+        {key: getattr(options, key) if takes(name, key) else usual[key] for key in READING}
+        for name in names
+    ]
 
 
 def _refuse_twins(asked: Sequence[Request]) -> None:

@@ -1,7 +1,7 @@
 """The options of main_binary.py, main_multi.py and compare.py. Standard library only."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from common.cli import (
 )
 from common.kinds import HessianRows, MetricName, PenaltyRule, Protocol, Source
 from data_prep.feature_choice import FeatureChoice, feature_choice
+from data_prep.reading import TableReading
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class OneDataSet:
     )
 
 
-# Options that say how a user's own table is read: arguments of ``data_utils.load``.
-READING = ("target", "labels", "split_column", "unlabeled_value")
+# Options that say how a user's own table is read.
+READING = ("target", "labels", "split_column", *(item.name for item in fields(TableReading)))
 
 
 @dataclass(frozen=True)
-class SharedOptions:
+class SharedOptions(TableReading):
     """What the main scripts and compare.py share. None: the protocol or the data set decides."""
 
     methods: tuple[str, ...] = option(
@@ -135,13 +136,6 @@ class SharedOptions:
     )
     target: str | None = option(
         None, "column of your own table that holds the classes; attribute of celeba"
-    )
-    unlabeled_value: tuple[str, ...] = option(
-        (),
-        "value of --target that means \"no label\", such as -1 or NA, as an empty cell does; '' if "
-        "all values are classes; can be given several times",
-        action="append",
-        metavar="VALUE",
     )
     labels: Path | None = option(
         None,

@@ -14,6 +14,7 @@ from common.registry import check_free
 from data_prep.catalogue import DATASETS
 from data_prep.files import provenance_lines
 from data_prep.image_encoder import encode
+from data_prep.reading import TableReading
 from data_utils import Table, load
 from experiments import statistics, tables
 from experiments.options import ExperimentOptions
@@ -53,7 +54,7 @@ def open_table(options: ExperimentOptions, task: Task | None, say: Callable[[str
         target=options.target,
         labels=options.labels,
         split_column=options.split_column,
-        unlabeled_value=options.unlabeled_value,
+        reading=TableReading.of(options),
         quiet=options.quiet,
     )
     if task:

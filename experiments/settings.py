@@ -19,6 +19,7 @@ from common.parallel import Workers
 from common.plugins import in_use
 from data_prep.catalogue import DATASETS, SCRIPTS, Dataset, is_own_table
 from data_prep.feature_choice import AS_THEY_ARE, FeatureChoice
+from data_prep.reading import TableReading
 from experiments.estimators import JudgeSettings, judge_settings
 from experiments.options import ExperimentOptions
 from experiments.protocols import DATA_SET_DECIDES, PROTOCOLS, ProtocolValues
@@ -110,7 +111,7 @@ class Settings:
     """Everything that an experiment needs, decided.
 
     dataset : the name of a data set, or the path of an own table. target, labels, split_column,
-    data_dir : as the options have them, "" if they were not given. unlabeled_value : as given.
+    data_dir : as the options have them, "" if they were not given. reading : of an own table.
     overrides : the options that override the protocol, by name. plugins : the sha256 of each, by
     its path. variant : see ``variant_of``.
     """
@@ -119,7 +120,7 @@ class Settings:
     target: str
     labels: str
     split_column: str
-    unlabeled_value: tuple[str, ...]
+    reading: TableReading
     source: Source
     data_dir: str
     protocol: Protocol
@@ -157,11 +158,11 @@ class Settings:
         mine = {
             item.name: getattr(self, item.name)
             for item in fields(self)
-            if item.name not in ("loop", "workers", "overrides")
+            if item.name not in ("reading", "loop", "workers", "overrides")
         }
         own = {"features": str(self.features), "out": str(self.out)}
         judged = {"model": judge["name"], "judge": judge} if judge else {}
-        return mine | own | asdict(self.workers) | loop | influence | judged
+        return mine | asdict(self.reading) | own | asdict(self.workers) | loop | influence | judged
 
 
 def check_options(options: ExperimentOptions, task: Task | None) -> ExperimentOptions:
@@ -313,7 +314,7 @@ def settle(options: ExperimentOptions, given: dict[str, Any], dataset: Dataset) 
         target=options.target or "",
         labels=str(options.labels or ""),
         split_column=options.split_column or "",
-        unlabeled_value=options.unlabeled_value,
+        reading=TableReading.of(options),
         source=Source(options.source),
         data_dir=str(options.data_dir or ""),
         protocol=protocol,

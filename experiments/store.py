@@ -12,7 +12,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from inspect import getsourcefile, unwrap
 from pathlib import Path
@@ -23,6 +23,7 @@ from common.files import prepare_folder, write_files
 from common.plugins import plugin_with
 from common.program import ROOT, code_files, code_hash, library_versions
 from data_prep.catalogue import Dataset
+from data_prep.reading import TableReading
 from data_utils import Table
 from experiments.loop import PickRecord, RoundRecord, RunRecords
 from experiments.settings import Settings
@@ -46,6 +47,7 @@ NO_SAY = frozenset(
         "data_prep/files",
         "data_prep/own_tables",
         "data_prep/places",
+        "data_prep/reading",
         "data_prep/tables",
         "data_prep/text_tables",
         "data_prep/typed_tables",
@@ -54,11 +56,11 @@ NO_SAY = frozenset(
         "strategies/registry",
     )
 )
-# Settings that change no run: which runs are made, by whom, and what is shown of them.
+# Settings that change no run: which runs are made, by whom, and what is shown of them; and how a
+# table is read, because the features and classes that come of it are hashed.
 OF_NO_RUN = frozenset(
-    "dataset unlabeled_value source data_dir methods seeds jobs dask metric out plot quiet plugins "
-    "variant".split()
-)
+    "dataset source data_dir methods seeds jobs dask metric out plot quiet plugins variant".split()
+) | {item.name for item in fields(TableReading)}
 
 
 @cache

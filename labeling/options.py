@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from common.cli import not_negative, option, penalty, whole_number
 from common.kinds import PenaltyRule
+from data_prep.reading import TableReading
 
 
 @dataclass(frozen=True)
-class LabelOptions:
+class LabelOptions(TableReading):
     """The options of label.py, as the user gave them."""
 
     about: ClassVar[str] = "Salutary labels for a table of your own, and whether they help there."
@@ -28,13 +29,6 @@ class LabelOptions:
         type=Path,
     )
     target: str | None = option(None, "the column that holds the classes")
-    unlabeled_value: tuple[str, ...] = option(
-        (),
-        "value of --target that means \"no label\", such as -1 or NA, as an empty cell does; '' if "
-        "all values are classes; can be given several times",
-        action="append",
-        metavar="VALUE",
-    )
     budget: int = option(200, "rows of the pool to label (default: 200)", type=whole_number(1))
     out: Path | None = option(
         None, "file to write: .csv, .tsv (each also with .gz) or .parquet", type=Path
@@ -57,10 +51,6 @@ class LabelOptions:
         "that a model trains on (default: cv)",
         type=penalty(PenaltyRule.CV),
         metavar="{cv,X}",
-    )
-    encoding: str | None = option(
-        None,
-        "encoding of your text files (default: UTF-8, or UTF-16 if they begin with its mark)",
     )
     seed: int = option(
         0,

@@ -1,10 +1,10 @@
 """The options of label.py, settled: checked before anything is read, and decided once."""
 
-import codecs
 from dataclasses import dataclass
 
 from common.errors import UserError, check_known
 from common.kinds import PenaltyRule
+from data_prep.reading import TableReading, of_use
 from labeling.labeler import METHODS
 from labeling.options import LabelOptions
 from labeling.output_tables import OutputFiles, check_outputs, output_files
@@ -42,16 +42,16 @@ def settle(options: LabelOptions) -> LabelSettings:
     check_known("--method", options.method, METHODS)
     if options.budget > KEPT:
         raise UserError(f"--budget {options.budget}: at most {KEPT:,} rows can be picked at once")
-    if options.encoding:
-        check_encoding(options.encoding)
+    reading = TableReading.of(options)
+    named = [path for path in (options.labeled, options.unlabeled, options.validation) if path]
+    reading.check_use(*map(of_use, named), shown=", ".join(map(str, named)))
     return LabelSettings(
         files=TableFiles(
             labeled=options.labeled,
             unlabeled=options.unlabeled,
             validation=options.validation,
             target=options.target,
-            encoding=options.encoding,
-            no_label=options.unlabeled_value,
+            reading=reading,
         ),
         outputs=settle_outputs(options),
         plan=LabelPlan(options.budget, options.rounds, options.abstain),
@@ -61,14 +61,6 @@ def settle(options: LabelOptions) -> LabelSettings:
         anyway=options.anyway,
         quiet=options.quiet,
     )
-
-
-def check_encoding(name: str) -> None:
-    """Raise UserError for an encoding that Python does not know."""
-    try:
-        codecs.lookup(name)
-    except LookupError as error:
-        raise UserError(f"--encoding {name!r} is unknown: try latin-1") from error
 
 
 def settle_outputs(options: LabelOptions) -> OutputFiles | None:

@@ -6,7 +6,7 @@ that score highest, for the method to pick from. A pool of up to KEPT rows is al
 nothing is approximated.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from sklearn.preprocessing import StandardScaler
 
 from common.errors import UserError, check_known
 from data_prep import tables
-from data_prep.classes import classes_of, has_no_class, stripped
+from data_prep.classes import classes_of, has_no_class, marks_held, stripped, unheld_notes
 from data_prep.columns import Columns
+from data_prep.reading import AS_FOUND, TableReading
 from labeling.labeler import split_off
 from labeling.records import ADDED_COLUMNS, KnownRows, LabeledRows
 
@@ -34,17 +35,16 @@ class TableFiles:
     """The files to read.
 
     labeled : also holds the pool, as rows whose target is blank, if ``unlabeled`` is None.
-    validation : None if there is no such file. A target is blank if it is empty or in ``no_label``.
-    target : the column of classes. encoding : of text files, see ``data_prep.tables.chunks``.
-    no_label : values of the target that mean "no label", see ``data_prep.classes.classes_of``.
+    validation : None if there is no such file. target : the column of classes.
+    reading : how the files are read. A target is blank if it is empty, or if the reading says that
+    its value means "no label".
     """
 
     labeled: Path
     unlabeled: Path | None
     validation: Path | None
     target: str
-    encoding: str | None
-    no_label: Sequence[str] = ()
+    reading: TableReading = AS_FOUND
 
     def known_rows(self, path: Path) -> pd.DataFrame:
         """The rows of the file whose target is not blank. Raises UserError if there are none."""
@@ -67,19 +67,27 @@ class TableFiles:
         """A pass over the pool, in chunks."""
         if self.unlabeled is None:
             return self.blank_rows()
-        return self._chunks(self.unlabeled)
+        return tables.chunks(self.unlabeled, self.reading)
 
-    def _chunks(self, path: Path) -> Iterator[pd.DataFrame]:
-        try:
-            yield from tables.chunks(path, self.encoding)
-        except tables.EncodingError as error:
-            raise UserError(f"{error}, or name its encoding, such as --encoding latin-1") from error
+    def unheld_notes(self) -> tuple[str, ...]:
+        """A line for each value that means "no label", but that no file holds in the target."""
+        if not any(self.reading.unlabeled_value):
+            return ()
+        paths = [path for path in (self.labeled, self.unlabeled, self.validation) if path]
+        held = [
+            marks_held(chunk[self.target], self.reading)
+            for path in paths
+            for chunk in tables.chunks(path, self.reading)
+            if self.target in chunk
+        ]
+        names = ", ".join(map(str, paths))
+        return unheld_notes(set().union(*held), self.reading, self.target, names)
 
     def _is_blank(self, chunk: pd.DataFrame) -> pd.Series:
-        return has_no_class(chunk[self.target], self.no_label)
+        return has_no_class(chunk[self.target], self.reading)
 
     def _with_target(self, path: Path) -> Iterator[pd.DataFrame]:
-        for chunk in self._chunks(path):
+        for chunk in tables.chunks(path, self.reading):
             check_known("--target", self.target, list(chunk))
             yield chunk
 
@@ -106,12 +114,12 @@ class FeatureMaker:
     scaler: Pipeline
 
     @classmethod
-    def fitted(cls, cells: pd.DataFrame) -> "FeatureMaker":
+    def fitted(cls, cells: pd.DataFrame, reading: TableReading = AS_FOUND) -> "FeatureMaker":
         """Decided by these cells, without the target.
 
         Raises UserError if a number is infinite or no column is left.
         """
-        columns = Columns().fit(cells, "labeled + pool")
+        columns = Columns(reading).fit(cells, "labeled + pool")
         scaler = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
         with np.errstate(all="ignore"):  # ``features`` reports an overflow
             scaler.fit(columns.transform(cells))
@@ -195,7 +203,8 @@ def open_tables(files: TableFiles, budget: int, rng: np.random.Generator, say: S
     if pool_size < budget:
         raise UserError(f"--budget {budget}: the pool has {pool_size:,} rows, ask for fewer")
     names = cells.labeled.columns.drop(files.target)
-    maker = FeatureMaker.fitted(pd.concat([cells.labeled[names], sample[names]], ignore_index=True))
+    deciding = pd.concat([cells.labeled[names], sample[names]], ignore_index=True)
+    maker = FeatureMaker.fitted(deciding, files.reading)
     for note in maker.columns.notes:
         say(note)
     labeled = LabeledRows(maker.features(cells.labeled), cells.y)
@@ -217,7 +226,7 @@ def read_known(files: TableFiles, say: Say) -> KnownCells:
     """The labeled and the validation rows, after the columns of all tables are compared."""
     labeled, validation = files.known_rows(files.labeled), None
     labeled = with_bare_classes(labeled, files, files.labeled, say)
-    y = classes_of((str(files.labeled), labeled[files.target]), unlabeled=files.no_label)
+    y = classes_of((str(files.labeled), labeled[files.target]), reading=files.reading)
     y_validation = y[:0]
     clash = [name for name in ADDED_COLUMNS if name in labeled]
     if clash:
@@ -227,6 +236,8 @@ def read_known(files: TableFiles, say: Say) -> KnownCells:
     for note in tables.notes_of(labeled):
         say(note)
     check_pool(files, labeled, say)
+    for note in files.unheld_notes():
+        say(note)
     if files.validation is not None:
         validation = files.known_rows(files.validation)
         for note in tables.notes_of(validation):
@@ -274,7 +285,7 @@ def check_pool(files: TableFiles, labeled: pd.DataFrame, say: Say) -> None:
     for note in tables.notes_of(first):
         say(note)
     check_same_columns(files, labeled, first, files.unlabeled)
-    if target in first and not has_no_class(first[target], files.no_label).all():
+    if target in first and not has_no_class(first[target], files.reading).all():
         say(f"{files.unlabeled}: its column {target!r} is not read")
 
 
@@ -302,7 +313,7 @@ def read_classes(
     """
     named = ((files.labeled, labeled), (files.validation, validation))
     columns = [(str(path), rows[files.target]) for path, rows in named]
-    y = classes_of(*columns, unlabeled=files.no_label)
+    y = classes_of(*columns, reading=files.reading)
     y, y_validation = y[: len(labeled)], y[len(labeled) :]
     unknown = np.setdiff1d(y_validation, y)
     if len(unknown):

@@ -18,6 +18,7 @@ from common.files import prepare_folder
 from common.kinds import Protocol
 from common.program import library_versions
 from data_prep.files import provenance_lines
+from data_prep.reading import FileReading, as_option
 from experiments import listing, pipeline
 from experiments.options import ExperimentOptions
 from experiments.results import read_record, save
@@ -155,11 +156,10 @@ def open_texts(options: LanguageOptions, say: Callable[[str], None]) -> Texts:
 
     Raises UserError as ``load`` does, and for options that do not go together.
     """
-    for name in ("text_column", "target", "unlabeled_value"):
-        if options.dataset is None and getattr(options, name):
-            raise UserError(
-                f"--{name.replace('_', '-')} is for a table of your own: give --dataset"
-            )
+    reading = FileReading.of(options)
+    own = [name for name in ("text_column", "target") if getattr(options, name)]
+    if options.dataset is None and (chosen := [*own, *reading.chosen()]):
+        raise UserError(f"{as_option(chosen[0])} is for a table of your own: give --dataset")
     if options.dataset is not None and "." not in options.dataset:
         raise UserError(f"--dataset {options.dataset} is no table: name a file, or give --task")
     name = options.dataset or options.task
@@ -168,7 +168,7 @@ def open_texts(options: LanguageOptions, say: Callable[[str], None]) -> Texts:
         options.data_dir,
         text_columns=options.text_column,
         target=options.target,
-        unlabeled=options.unlabeled_value,
+        reading=reading,
         most=options.texts or (MOST if name in GLUE else None),
     )
     for line in provenance_lines(name, texts.place, texts.files, texts.dropped, unit="texts"):

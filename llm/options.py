@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from common.cli import name_list, option, positive, same_option, seed_list, whole_number
 from common.kinds import PenaltyRule, TextEnum
+from data_prep.reading import FileReading
 from experiments.options import ExperimentOptions
 
 METHODS = ("random", "margin", "salutary", "salutary_plus")
@@ -38,7 +39,7 @@ _same = partial(same_option, ExperimentOptions)
 
 
 @dataclass(frozen=True)
-class LanguageOptions:
+class LanguageOptions(FileReading):
     """The options of main_llm.py; those it shares with the main scripts are the same."""
 
     about: ClassVar[str] = "Salutary labels for texts, and a pretrained encoder fine-tuned on them."
@@ -51,7 +52,6 @@ class LanguageOptions:
         (), "column of your own table that holds the texts; two for pairs", nargs="+"
     )
     target: str | None = option(None, "column of your own table that holds the classes")
-    unlabeled_value: tuple[str, ...] = _same("unlabeled_value")
     texts: int | None = option(
         None,
         "use so many of the texts beside a fixed test set (default: all; of GLUE at most 12,000)",

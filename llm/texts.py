@@ -19,6 +19,7 @@ from data_prep.catalogue import is_own_table
 from data_prep.files import File, FileFacts, existing, read_file
 from data_prep.own_tables import read_labeled
 from data_prep.places import SHIPPED
+from data_prep.reading import AS_FOUND, FileReading
 from llm.hub import failure_reason, go_offline_without_hub, hub, missing_package
 
 NEUTRAL = 0.5  # a mean rating nearer to 0 than this is no opinion
@@ -133,14 +134,14 @@ def load(
     *,
     text_columns: Sequence[str] = (),
     target: str | None = None,
-    unlabeled: Sequence[str] = (),
+    reading: FileReading = AS_FOUND,
     most: int | None = None,
 ) -> Texts:
     """The texts of the task ``name``, or of the user's own table at that path, but no empty ones.
 
     data_dir : a folder to look into first.
     text_columns, target : the columns of an own table that hold the texts and the classes.
-    unlabeled : values of the target that mean "no label".
+    reading : how the cells of an own table are found, and which of them say a class.
     most : if there are more texts beside the test set, keep so many, the same in every call.
 
     Raises UserError if the task is unknown or nowhere, if a file is damaged, or if fewer than two
@@ -149,7 +150,7 @@ def load(
     if data_dir is not None and not data_dir.is_dir():
         raise UserError(f"--data-dir {data_dir} is not a folder")
     if is_own_table(name):
-        texts = _own(Path(name), tuple(text_columns), target, unlabeled)
+        texts = _own(Path(name), tuple(text_columns), target, reading)
     else:
         check_known("task", name, TASKS)
         texts = _rated(name, data_dir) if name in RATED else _glue(name, data_dir)
@@ -273,7 +274,7 @@ def _read_glue(name: str, folder: Path | None) -> Texts:
 
 
 def _own(
-    path: Path, text_columns: tuple[str, ...], target: str | None, unlabeled: Sequence[str]
+    path: Path, text_columns: tuple[str, ...], target: str | None, reading: FileReading
 ) -> Texts:
     """The texts of a user's table whose class is known; a missing text is empty."""
     if not 1 <= len(text_columns) <= 2:
@@ -282,7 +283,7 @@ def _own(
         )
     if target in text_columns:
         raise UserError(f"--target and --text-column both name {target!r}")
-    table = read_labeled(path, target, unlabeled=unlabeled)
+    table = read_labeled(path, target, reading=reading)
     for column in text_columns:
         check_known("--text-column", column, table.frame)
     return Texts(

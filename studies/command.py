@@ -12,8 +12,8 @@ from common.files import prepare_folder, write_files
 from common.kinds import Protocol
 from common.registry import check_free
 from data_prep.feature_choice import split_token
+from data_prep.reading import TableReading, as_option
 from data_utils import Table, load
-from experiments.options import READING
 from experiments.pipeline import use_plugins
 from experiments.settings import check_split_column
 from strategies.registry import REFERENCES, known_methods
@@ -125,10 +125,10 @@ def command_line(names: Sequence[str], given: dict[str, Any], own: Container[str
             continue
         if name not in ("studies", "jobs", "out", "quiet"):
             texts = [seeds_text(value)] if name == "seeds" else [str(value)]
-            if name == "plugin":
-                texts = [str(path) for path in value]
+            if isinstance(value, tuple) and name != "seeds":
+                texts = [str(one) for one in value]
             for text in texts:
-                words += ["--" + name.replace("_", "-"), text]
+                words += [as_option(name), text]
     return shlex.join(words)
 
 
@@ -172,7 +172,8 @@ class BenchBuilder:
     def _data(self, study: Study) -> tuple[Table, int]:
         """The data set for a study, and the number of principal components to use of it."""
         options = self.options
-        own = {name: getattr(options, name) for name in READING}
+        own = {name: getattr(options, name) for name in ("target", "labels", "split_column")}
+        own["reading"] = TableReading.of(options)
         table, pca = self._open(options.dataset or study.dataset, own)
         if study.images and not table.dataset.image:
             if study.name in options.studies:

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from common.cli import option, same_option, seed_list, whole_number
 from common.kinds import Protocol
+from data_prep.reading import TableReading
 from experiments.options import ExperimentOptions
 
 _same = partial(same_option, ExperimentOptions)
 
 
 @dataclass(frozen=True)
-class ExplorationOptions:
+class ExplorationOptions(TableReading):
     """The options of explore.py. An option that the main scripts have too means the same here."""
 
     about: ClassVar[str] = (
@@ -29,7 +30,6 @@ class ExplorationOptions:
         "table (default: the study's own, see --list)",
     )
     target: str | None = _same("target")
-    unlabeled_value: tuple[str, ...] = _same("unlabeled_value")
     labels: Path | None = _same("labels")
     split_column: str | None = _same("split_column")
     plugin: tuple[Path, ...] = _same("plugin")

@@ -6,8 +6,11 @@ import pytest
 
 from common.errors import UserError
 from data_prep.classes import classes_of, has_no_class
+from data_prep.reading import FileReading, TableReading
 from data_utils import load
 from tests.helpers import error_of
+
+MINUS_ONE = TableReading(unlabeled_value=("-1",))
 
 
 def column(*cells, dtype=object) -> pd.Series:
@@ -73,11 +76,11 @@ def test_a_mark_beside_classes_is_asked_about_and_answered(word, others):
         classes_of(("l.csv", cells[~empty]))
     assert f"'y' is '{word}' in 2 rows of l.csv" in str(caught.value)
     assert "--unlabeled-value" in str(caught.value)
-    blank = has_no_class(cells, (word,))
+    blank = has_no_class(cells, FileReading((word,)))
     assert blank.tolist() == [False] * 2 + [True] * 4
-    classes = classes_of(("l.csv", cells[~blank]), unlabeled=(word,))
+    classes = classes_of(("l.csv", cells[~blank]), reading=FileReading((word,)))
     assert classes.astype(str).tolist() == list(others)
-    classes = classes_of(("l.csv", cells[~empty]), unlabeled=("",))
+    classes = classes_of(("l.csv", cells[~empty]), reading=FileReading(("",)))
     assert classes.astype(str).tolist() == [*others, word, word]
 
 
@@ -88,8 +91,8 @@ def test_minus_one_and_one_are_two_classes_in_any_type():
         with pytest.raises(UserError, match="'y' is '-1' in 1 row of l.csv"):
             classes_of(("l.csv", column(-1, *others)))
     floats = column(-1.0, 0.0, np.nan, 1.0, dtype="float64")
-    assert has_no_class(floats, ("-1",)).tolist() == [True, False, True, False]
-    assert has_no_class(column("-1.0", "x1"), ("-1",)).tolist() == [True, False]
+    assert has_no_class(floats, MINUS_ONE).tolist() == [True, False, True, False]
+    assert has_no_class(column("-1.0", "x1"), MINUS_ONE).tolist() == [True, False]
     with pytest.raises(UserError, match="--unlabeled-value -1 for no label"):
         classes_of(("l.parquet", floats.dropna()))
 
@@ -97,13 +100,13 @@ def test_minus_one_and_one_are_two_classes_in_any_type():
 def test_a_second_mark_is_asked_about_after_the_first_is_answered():
     cells = column("a", "b", "NA")
     with pytest.raises(UserError, match="'NA' in 1 row"):
-        classes_of(("l.csv", cells), unlabeled=("-1",))
+        classes_of(("l.csv", cells), reading=MINUS_ONE)
 
 
 @pytest.mark.parametrize("end", ["csv", "parquet"])
 def test_a_table_tells_what_it_left_out_and_stripped(end, tmp_path):
     path = table(tmp_path / f"mine.{end}", ["a", "b ", " a", "b", None, "-1"])
-    data = load(str(path), target="y", unlabeled_value=["-1"]).data
+    data = load(str(path), target="y", reading=MINUS_ONE).data
     assert data.dropped == ((10, "no 'y'"), (10, "'y' is a mark of no label"))
     assert np.unique(data.y, return_counts=True)[1].tolist() == [20, 20]
     assert f"{path}: 20 cells of 'y' have blanks around the class, left out here" in data.notes
@@ -111,7 +114,7 @@ def test_a_table_tells_what_it_left_out_and_stripped(end, tmp_path):
 
 def test_the_option_is_for_own_tables():
     with pytest.raises(UserError, match="--unlabeled-value is for your own tables"):
-        load("bank", unlabeled_value=["-1"])
+        load("bank", reading=MINUS_ONE)
 
 
 # --- label.py -------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def test_chunks_change_nothing_and_a_short_list_is_said(folder, monkeypatch, cap
     assert run(folder, "--quiet") == 0
     whole = (folder / "plus.csv").read_bytes()
     read = tables.chunks
-    monkeypatch.setattr(tables, "chunks", lambda path, encoding=None: read(path, encoding, rows=37))
+    monkeypatch.setattr(tables, "chunks", lambda path, reading: read(path, reading, rows=37))
     assert run(folder, "--quiet", "--force") == 0
     assert (folder / "plus.csv").read_bytes() == whole
     monkeypatch.setattr(user_tables, "KEPT", 60)
