@@ -287,8 +287,8 @@ def _fault(text: TextIO, path: Path, layout: Layout, kind: str) -> str:
                     )
                 return (
                     f"{path}, line {start} has {len(row)} cells, but the header in line {header} "
-                    f"has {width}: mend the line, or quote a cell that holds a separator; if line "
-                    f"{header} is not the header, remove it"
+                    f"has {width}: mend the line, quote a cell that holds a separator, or give "
+                    f"--separator; if line {header} is not the header, remove it"
                 )
             if row and not width:
                 width, header = len(row), start

@@ -67,9 +67,14 @@ def test_odd_texts_of_an_own_table_are_told_and_run(table, capsys, tmp_path, qui
     odd = table.texts.copy()
     odd[[3, 7]], odd[5], odd[9], odd[11] = ["", "  "], "word " * 10_000, "fine 😀🚀", "NA"
     arguments = [*table(text=odd), "--target", "mood", "--out", str(tmp_path)]
+    own = tmp_path / "mine.csv"
+    own.write_text("# made in May\n" + own.read_text())
+    arguments += ["--unlabeled-value", "unsure"]
     assert main([*arguments, *[q for q in quick if q != "--quiet"]]) == 0
     printed = capsys.readouterr().out
     assert "dropped 2 texts: the text is empty" in printed
+    assert f"{own}: a comment before the header left out: '# made in May'" in printed
+    assert f"{own}: no cell of 'mood' is 'unsure', which --unlabeled-value names" in printed
     assert "1 texts are cut to 128 tokens" in printed
     assert "1 texts hold signs that all-MiniLM-L6-v2 does not know" in printed
     assert (tmp_path / "own-mine-tuned/report.md").is_file()
