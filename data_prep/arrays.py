@@ -78,7 +78,7 @@ def read_labels(path: Path, reading: FileReading = AS_FOUND) -> pd.DataFrame:
         if end == ".npy":
             labels = _column(_read_npy(path), str(path))
         else:
-            lines = path.read_text(reading.encoding or "utf-8-sig").split("\n")
+            lines = path.read_text(reading.codec or "utf-8-sig").split("\n")
             labels = np.array(lines if lines[-1] else lines[:-1])
     if not len(labels):
         raise UserError(f"{path} holds no labels")

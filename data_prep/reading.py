@@ -4,6 +4,7 @@ Standard library only. From Python, ``TableReading(decimal=",")`` is an argument
 that read a table.
 """
 
+import codecs
 import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
@@ -74,6 +75,13 @@ class FileReading:
     def delimiter(self) -> str | None:
         """What separates cells: a character, or BLANKS; None if the file is to say it."""
         return SEPARATORS.get(self.separator or "", self.separator)
+
+    @property
+    def codec(self) -> str | None:
+        """The encoding, UTF-8 with the mark that may precede it; None if the file is to say it."""
+        if self.encoding and codecs.lookup(self.encoding).name == "utf-8":
+            return "utf-8-sig"
+        return self.encoding
 
     @classmethod
     def of(cls, options: "FileReading") -> Any:

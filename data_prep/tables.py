@@ -111,9 +111,7 @@ def _parts(path: Path, kind: str, reading: FileReading, rows: int) -> Iterator[p
         with _open(path) as stream:
             marked = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
             stream.seek(0)
-            encoding = reading.encoding or ("utf-16" if marked else "utf-8")
-            if codecs.lookup(encoding).name == "utf-8":
-                encoding = "utf-8-sig"  # the mark that may precede the first name is no part of it
+            encoding = reading.codec or ("utf-16" if marked else "utf-8-sig")
             text = io.TextIOWrapper(stream, encoding=encoding, newline="")
             if kind == "jsonl":
                 yield from json_chunks(text, path, rows)

@@ -200,6 +200,8 @@ class BenchBuilder:
                 name, options.data_dir, source=options.source, quiet=options.quiet, **own
             )
             self.say(f"{name}: found in {self.tables[name].place}")
+            for note in self.tables[name].data.notes:
+                self.say(note)
         return self.tables[name], pca
 
 

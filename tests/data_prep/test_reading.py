@@ -61,7 +61,9 @@ def test_every_option_has_a_value_here():
 
 
 @pytest.mark.parametrize("script", ["main_binary", "compare", "explore"])
-def test_a_table_that_needs_the_options_gives_what_a_plain_one_does(script, files, tmp_path):
+def test_a_table_that_needs_the_options_gives_what_a_plain_one_does(
+    script, files, tmp_path, capsys
+):
     made = []
     for name, arguments in zip(("plain", "odd"), files, strict=True):
         out = tmp_path / name
@@ -72,8 +74,10 @@ def test_a_table_that_needs_the_options_gives_what_a_plain_one_does(script, file
             words = ["--datasets", *arguments, *SHORT[:-2], "--quiet"]
             assert compare.main([*words, "--target", "y", "--out", str(out)]) == 0
         else:
-            words = ["why", "--dataset", *arguments, *SHORT[:4], "--seeds", "0", "--quiet"]
+            words = ["why", "--dataset", *arguments, *SHORT[:4], "--seeds", "0"]
+            words += ["--unlabeled-value", "9"]
             assert explore.main([*words, "--target", "y", "--out", str(out)]) == 0
+            assert "no cell of 'y' is '9', which" in capsys.readouterr().out
         found = next(out.rglob("why.csv" if script == "explore" else "picks.csv"))
         made.append(found.read_text().replace(name, ""))
         if script != "explore":

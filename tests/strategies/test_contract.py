@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -22,7 +23,7 @@ from strategies.registry import (
     methods,
     titles,
 )
-from tests.helpers import pick, query_of, query_on, split_of, strict
+from tests.helpers import main, pick, query_of, query_on, split_of, strict
 
 DRAWING = ["random", "pred_infl", "badge", "typiclust", "qbc", "bald"]  # read query.rng
 
@@ -52,6 +53,13 @@ def test_methods_are_chosen_by_name():
     assert both == (*methods(), "margin+validation")
     with pytest.raises(UserError, match="did you mean 'salutary'"):
         chosen_methods(("random", "salutry"))
+
+
+def test_all_may_stand_among_other_methods_on_the_command_line(tmp_path):
+    words = "--dataset breast_cancer --init 20 --rounds 1 --budget 1 --no-plot --quiet".split()
+    assert main("binary", [*words, "--methods", "salutary", "all", "--out", str(tmp_path)]) == 0
+    ran = pd.read_csv(next(tmp_path.glob("*/curves.csv")))["method"]
+    assert set(ran) == set(methods())
 
 
 @pytest.mark.filterwarnings("error")
