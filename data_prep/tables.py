@@ -88,8 +88,7 @@ def chunks(
         encoding = reading.encoding or "UTF-8"
         raise UserError(f"{path}{place} is not in {encoding}: {SAVE_OR_NAME}") from error
     except BAD_PACKING as error:
-        packed = ", or not packed by gzip" if path.name.lower().endswith(".gz") else ""
-        raise UserError(f"{path} is damaged or cut short{packed}: copy or save it again") from error
+        raise _damaged(path) from error
     except ImportError as error:
         raise UserError(
             f"{path}: an {kind} file needs openpyxl: pip install -r requirements.txt"
@@ -124,14 +123,25 @@ def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
 
 
+def _damaged(path: Path) -> UserError:
+    packed = ", or not packed by gzip" if path.name.lower().endswith(".gz") else ""
+    return UserError(f"{path} is damaged or cut short{packed}: copy or save it again")
+
+
 def _undecodable(path: Path) -> str:
-    """The place of the first line that is not in UTF-8, such as ", line 3"; "" if all are."""
-    with _open(path) as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeError:
-                return f", line {number}"
+    """The place of the first line that is not in UTF-8, such as ", line 3"; "" if all are.
+
+    Raises UserError if the file is damaged before that line ends.
+    """
+    try:
+        with _open(path) as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    line.decode("utf-8")
+                except UnicodeError:
+                    return f", line {number}"
+    except BAD_PACKING as error:
+        raise _damaged(path) from error
     return ""
 
 

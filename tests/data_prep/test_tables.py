@@ -227,6 +227,11 @@ BROKEN = {
     "latin": ("t.csv", "a,b\n1,2\né,3\n".encode("latin-1"), "t.csv, line 3 is not in UTF-8"),
     "empty": ("t.csv", "", "holds no rows"),
     "cut": ("t.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:-9], "is damaged or cut short"),
+    "cut, and no text": (
+        "t.csv.gz",
+        b"\x1f\x8b\x08\x00e \x08k\x02\xffch\x00\x00\xdf\x91a\xac\x02\x00",
+        "is damaged or cut short",
+    ),
     "not packed": ("t.tsv.gz", "a\tb\n1\t2\n", "not packed by gzip"),
     "parquet": ("t.parquet", "PAR1 and more PAR1", "damaged, cut short, or no parquet file"),
     "no xlsx": ("t.xlsx", "PK", "damaged, cut short, or no xlsx file"),

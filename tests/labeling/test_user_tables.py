@@ -157,7 +157,8 @@ def pairs(a_draw):
     return tables_made
 
 
-MARKS = draw.sampled_from([[], ["--unlabeled-value=-1"], ["--unlabeled-value="]])
+OPTIONS = "--unlabeled-value=-1 --unlabeled-value= --separator=; --encoding=latin-1 --decimal=,"
+MARKS = draw.sampled_from([[], *([option] for option in OPTIONS.split())])
 BOTH = draw.one_of(draw.tuples(files(), files()), pairs())
 
 
