@@ -15,7 +15,7 @@ from experiments.loop import run
 from experiments.settings import LoopSettings
 from models import LogisticRegression
 from strategies.base import InfluenceSettings
-from studies import budget, l2, share
+from studies import budget, hessian, l2, share, validation
 from studies.bench import Bench
 from tests.helpers import split_of
 
@@ -34,6 +34,10 @@ def explored(small, tmp_path_factory):
         patch.setattr(budget, "BUDGETS", (1, 3, 5))
         patch.setattr(share, "SHARES", (1, 2.5))  # 1 and 3 of the 241 rows of the pool in a round
         patch.setattr(l2, "VALUES", (1.0, 20.0))
+        patch.setattr(hessian, "DAMPING", (0, 100))
+        for levels, few in (("SIZES", (10, 1000)), ("NOISE", (0, 50)), ("SHARES", (10, 90))):
+            patch.setattr(validation, levels, few)
+        patch.setattr(validation, "KEPT", (100, 10))
         arguments = ["all", *small, "--jobs", "1", "--quiet", "--out", str(out)]
         assert explore.main(arguments) == 0
     return out

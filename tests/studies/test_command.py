@@ -1,7 +1,5 @@
 """explore.py by its command line: which studies are made, their files, and mistakes."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -12,7 +10,6 @@ import explore
 from studies import progress
 from studies.drawing import DPI, WIDTH
 from studies.registry import STUDIES
-from tests.helpers import ROOT
 
 PIXELS = round(WIDTH * DPI)
 
@@ -50,17 +47,9 @@ def test_the_same_command_gives_the_same_bytes_with_one_process_or_two(small, ex
         assert (tmp_path / name).read_bytes() == (explored / name).read_bytes(), name
 
 
-def test_one_study_by_the_shell_prints_its_table_and_two_sentences(small, tmp_path):
-    command = [sys.executable, "explore.py", "boundary", *small, "--jobs", "1", "--out"]
-    done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for text in ("2 principal components", "| accuracy before |", "Salutary: the picks lie",
-                 "Salutary plus: the picks lie",
-                 "boundary.png, boundary.pdf, boundary.csv in"):  # fmt: skip
-        assert text in done.stdout
-
-
-def test_results_are_saved_before_anything_is_printed_about_them(small, tmp_path, monkeypatch):
+def test_a_study_is_saved_before_its_table_and_two_sentences_are_printed(
+    small, tmp_path, monkeypatch
+):
     printed = []  # every text, and the files that were there when it was printed
 
     def watched_print(text):
@@ -68,6 +57,11 @@ def test_results_are_saved_before_anything_is_printed_about_them(small, tmp_path
 
     monkeypatch.setattr("builtins.print", watched_print)
     assert explore.main(["boundary", *small, "--jobs", "1", "--out", str(tmp_path)]) == 0
+    whole = "\n".join(text for text, _ in printed)
+    for text in ("2 principal components", "| accuracy before |", "Salutary: the picks lie",
+                 "Salutary plus: the picks lie",
+                 "boundary.png, boundary.pdf, boundary.csv in"):  # fmt: skip
+        assert text in whole
     (files,) = [files for text, files in printed if "Salutary: the picks lie" in text]
     assert files == {"boundary.png", "boundary-dark.png", "boundary.pdf", "boundary.csv"}
 
