@@ -85,10 +85,10 @@ def test_the_same_command_twice_gives_the_same_bytes_but_for_seconds(bank, tmp_p
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_wine_command_runs_as_written(tmp_path):
-    done = shell(*"main_multi.py --dataset wine --diabetes n --out".split(), str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert "labeled 301, pool 3,596, validation 1,300, test 1,300" in done.stdout
+def test_wine_command_runs_as_written(tmp_path, capsys):
+    assert main("multi", [*"--dataset wine --diabetes n --out".split(), str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "labeled 301, pool 3,596, validation 1,300, test 1,300" in printed
     assert {path.name for path in (tmp_path / "wine-paper").iterdir()} == FILES
 
 
