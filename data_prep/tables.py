@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from common.errors import UserError
-from data_prep.columns import as_numbers, texts
+from data_prep.columns import as_numbers, is_missing
 from data_prep.reading import AS_FOUND, FileReading, is_place, with_places
 from data_prep.text_tables import text_chunks
 from data_prep.typed_tables import excel_chunks, json_chunks, parquet_chunks
@@ -25,8 +25,8 @@ WRITTEN = ("csv", "tsv", "parquet")
 FORMS = (*WRITTEN, "jsonl", "xlsx")
 PACKED = ("csv", "tsv", "jsonl")  # the texts, which may end in .gz
 CHUNK = 50_000  # rows held at once
-FORMULA = r"(?s)^[=+\-@\t\r\n].+"  # a cell that a spreadsheet would run, unless it is a number
 SAVE_OR_NAME = "save it as UTF-8, or name its encoding, such as --encoding latin-1"
+CODE = r"\s*(\+|-?0[0-9]|-?[0-9]{16})"  # digits that are a name, or too many for a float
 BAD_PACKING = (EOFError, zlib.error, gzip.BadGzipFile)
 UNREADABLE = (
     OSError, ValueError, TypeError, LookupError, OverflowError, StopIteration, AttributeError,
@@ -145,52 +145,78 @@ def _undecodable(path: Path) -> str:
     return ""
 
 
-def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> tuple[bytes, int]:
-    """The table as a file of the form that its name ends in, and how many cells were quoted.
+def is_text(path: Path) -> bool:
+    """Whether the file is of a form whose cells have no types: CSV or TSV."""
+    return form_of(path) in ("csv", "tsv")
 
-    In CSV and TSV a text that begins with = + - @ gets an apostrophe in front unless it is a
-    number, because a spreadsheet would run it as a formula. Parquet keeps texts, and the columns
-    ``numbers`` become numbers.
+
+def below_each_other(parts: Sequence[pd.DataFrame], path: Path) -> pd.DataFrame:
+    """Tables of the same columns as one, which is to be written to ``path``.
+
+    For CSV and TSV all cells but numbers become texts, "" if they are missing, and numbers too if
+    the parts have other types: 1 is to stay 1 also if it comes to lie above 1.5.
     """
-    kind, buffer, quoted = form_of(path, WRITTEN), io.BytesIO(), 0
-    frame = frame.copy()
-    for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
-        if kind == "parquet":
-            frame[name] = as_numbers(frame[name]) if name in numbers else of_one_type(frame[name])
-        else:
-            cells = frame[name].astype(object).where(frame[name].notna(), "").map(_as_text)
-            frame[name], count = quote_formulas(cells)
-            quoted += count
+    if is_text(path):
+        parts = [part.copy(deep=False) for part in parts]
+        for name in parts[0]:
+            types = {part[name].dtype for part in parts}
+            if len(types) > 1 or not pd.api.types.is_numeric_dtype(types.pop()):
+                for part in parts:
+                    part[name] = cell_texts(part[name])
+    return pd.concat(parts, ignore_index=True)
+
+
+def cell_texts(cells: pd.Series) -> pd.Series:
+    """The cells as texts, lists as JSON; "" if they are missing."""
+    missing = cells.isna()
+    return cells.astype(object).where(~missing, "").map(_text)
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, (list, np.ndarray)):
+        return json.dumps(cell, default=_plain, ensure_ascii=False)
+    return str(cell)
+
+
+def _plain(part: object) -> object:
+    return part.tolist() if isinstance(part, (np.ndarray, np.generic)) else str(part)
+
+
+def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> bytes:
+    """A table that ``below_each_other`` made for this path, as a file of the form of its name.
+
+    numbers : columns that become numbers in Parquet if they hold texts; see ``typed``.
+    """
+    kind, buffer = form_of(path, WRITTEN), io.BytesIO()
     if kind == "parquet":
-        frame.to_parquet(buffer, index=False)
-        return buffer.getvalue(), 0
-    names = ["" if is_place(name) else name for name in frame.columns]  # as they came
-    names, count = quote_formulas(pd.Series(names, dtype=object))
-    frame.columns = names
+        held = frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]
+        made = {name: typed(frame[name], name in numbers) for name in held}
+        frame.assign(**made).to_parquet(buffer, index=False)
+        return buffer.getvalue()
+    frame = frame.set_axis(["" if is_place(name) else name for name in frame], axis=1)  # as read
+    separator = "," if kind == "csv" else "\t"
     try:
-        text = frame.to_csv(index=False, lineterminator="\n", sep="," if kind == "csv" else "\t")
+        text = frame.to_csv(index=False, lineterminator="\n", sep=separator)
+        if "\r" in text:  # Python quotes a cell that holds it only if a line ends in it too
+            text = frame.to_csv(index=False, lineterminator="\r\n", sep=separator)
     except csv.Error as error:  # a null character, which Python 3.10 cannot write
         raise UserError(
             f"{path}: a cell holds a null character, which {kind} cannot: remove it"
         ) from error
     content = text.encode("utf-8", errors="replace")
-    packed = path.name.lower().endswith(".gz")
-    return gzip.compress(content, mtime=0) if packed else content, quoted + count
+    return gzip.compress(content, mtime=0) if path.name.lower().endswith(".gz") else content
 
 
-def _as_text(cell: object) -> str:
-    """A cell as a text; a list, or an array, as JSON."""
-    if isinstance(cell, (list, np.ndarray)):
-        return json.dumps(cell, default=lambda part: part.tolist(), ensure_ascii=False)
-    return str(cell)
+def typed(cells: pd.Series, numeric: bool) -> pd.Series:
+    """The cells of one type, which a Parquet column has: as they are, numbers, or texts.
 
-
-def quote_formulas(cells: pd.Series) -> tuple[pd.Series, int]:
-    """The texts, formulas with an apostrophe in front, and how many formulas there are."""
-    runs = cells.str.contains(FORMULA) & pd.to_numeric(cells, errors="coerce").isna()
-    return cells.mask(runs, "'" + cells), int(runs.sum())
-
-
-def of_one_type(cells: pd.Series) -> pd.Series:
-    """The cells; as text if they have several types, because a Parquet column has one type."""
-    return cells if cells.dropna().map(type).nunique() < 2 else texts(cells)
+    numeric : they become numbers if no cell loses anything: "007", "+49" and words stay.
+    """
+    shown = cell_texts(cells)
+    if numeric and not shown.str.match(CODE).any():
+        numbers = as_numbers(cells)
+        if (numbers.isna() == is_missing(cells)).all():
+            return numbers
+    kinds = set(cells.dropna().map(type)) - {list, np.ndarray}
+    lists = len(kinds) < cells.dropna().map(type).nunique()
+    return cells if len(kinds) + lists < 2 else shown.mask(cells.isna(), None)

@@ -82,12 +82,7 @@ def fitted_labeler(settings: LabelSettings, tables: UserTables) -> SalutaryLabel
 def say_of_validation(
     labeler: SalutaryLabeler, tables: UserTables, say: Callable[[str], None]
 ) -> None:
-    """Warn of validation rows in the pool, and say what it costs to have no validation table."""
-    if same := tables.pool_rows_in_validation():
-        say(
-            f"warning: {same:,} pool rows equal a validation row in every column used; take them "
-            "out if they are the same cases"
-        )
+    """Say what it costs to have no validation table."""
     if labeler.n_validation_:
         say(
             f"validation: {labeler.n_validation_:,} of the {len(tables.known.labeled):,} labeled "

@@ -63,5 +63,11 @@ class LabelOptions(TableReading):
         "give and write the labels even if the answer is not to use them",
         action="store_true",
     )
+    excel_safe: bool = option(
+        False,
+        "write texts that a spreadsheet would run as formulas with a ' in front, which label.py "
+        "takes away when it reads the file",
+        action="store_true",
+    )
     force: bool = option(False, "write over files that exist", action="store_true")
     quiet: bool = option(False, "print nothing but the answer", action="store_true")

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from common.errors import UserError
 from common.files import json_bytes, prepare_folder, write_files
-from data_prep import tables
-from labeling.records import ADDED_COLUMNS, LabeledRows, Labels
+from data_prep import formulas, tables
+from labeling.added_columns import OF_LABELS, QUOTED, SOURCES, Source, own_columns, prefix_beside
+from labeling.records import LabeledRows, Labels
 from labeling.user_tables import UserTables
 
 
@@ -21,11 +23,13 @@ class OutputFiles:
 
     labeled : for the labeled rows and the rows that were given a label. left : for the rows that
     are left for a person; None if no row can be left. verdict : the JSON file.
+    excel_safe : texts that a spreadsheet would run get an apostrophe in front.
     """
 
     labeled: Path
     left: Path | None
     verdict: Path
+    excel_safe: bool
 
     @property
     def tables(self) -> list[Path]:
@@ -47,24 +51,32 @@ class LabeledPool:
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that was written. quoted : how many of its cells a spreadsheet would have run."""
+    """A file that was written. formulas : how many of its cells a spreadsheet would run.
+
+    quoted : how many got an apostrophe, so that none would.
+    """
 
     path: Path
+    formulas: int
     quoted: int
 
 
-def output_files(out: Path, abstains: bool) -> OutputFiles:
+def output_files(out: Path, *, abstains: bool, excel_safe: bool) -> OutputFiles:
     """The files to write: ``out`` and, beside it, the verdict and what is left for a person.
 
     abstains : whether rows can be left for a person.
-    Raises UserError if the name of ``out`` does not end as a table's name does.
+    Raises UserError if the name of ``out`` does not end as a table's name does, and for
+    ``excel_safe`` if no spreadsheet opens such a file.
     """
     tables.form_of(out, tables.WRITTEN)
+    if excel_safe and not tables.is_text(out):
+        raise UserError(f"--excel-safe is for .csv and .tsv: leave it out for {out}")
     stem, dot, ends = out.name.partition(".")
     return OutputFiles(
         labeled=out,
         left=out.with_name(f"{stem}_left{dot}{ends}") if abstains else None,
         verdict=out.with_name(re.sub(r"(?i)\.gz$", "", out.name)).with_suffix(".json"),
+        excel_safe=excel_safe,
     )
 
 
@@ -93,30 +105,55 @@ def write_outputs(
     manifest : what the JSON file says.
     Raises UserError if a cell cannot be written in the form of the file, or the disk is full.
     """
-    labeled = user_tables.cells.labeled
-    given = with_labels(pool.rows, pool.labels.given, user_tables)
-    frames = [pd.concat([labeled.assign(round=0), given])]
+    labels, known = pool.labels, user_tables.cells.labeled
+    parts = [[as_written(known, None, user_tables)]]
+    parts[0].append(as_written(pool.rows.iloc[labels.given.rows], labels.given, user_tables))
     if outputs.left is not None:
-        frames.append(with_labels(pool.rows, pool.labels.for_a_person, user_tables))
+        left = labels.for_a_person
+        parts.append([as_written(pool.rows.iloc[left.rows], left, user_tables)])
+    numbers = columns_of_numbers(user_tables, pool)
     contents, written = {outputs.verdict.name: json_bytes(manifest)}, []
-    for path, frame in zip(outputs.tables, frames, strict=True):
-        frame = frame.reindex(columns=[*labeled.columns, *ADDED_COLUMNS])
-        frame["round"] = frame["round"].astype(int)
-        contents[path.name], quoted = tables.as_file(frame, path, user_tables.maker.columns.numbers)
-        written.append(WrittenFile(path, quoted))
+    for path, rows in zip(outputs.tables, parts, strict=True):
+        frame = tables.below_each_other(rows, path)
+        file = WrittenFile(path, formulas.would_run(frame) if tables.is_text(path) else 0, 0)
+        if outputs.excel_safe:
+            name = prefix_beside(own_columns(known)) + QUOTED
+            frame, counts = formulas.quoted(frame)
+            file = replace(file, quoted=int(counts.sum()))
+            frame[name] = counts
+        contents[path.name] = tables.as_file(frame, path, numbers)
+        written.append(file)
     write_files(outputs.labeled.parent, contents)
     return written
 
 
-def with_labels(pool_rows: pd.DataFrame, labels: Labels, user_tables: UserTables) -> pd.DataFrame:
-    """The picked rows as their file has them, with their labels and the added columns.
+def as_written(rows: pd.DataFrame, labels: Labels | None, user_tables: UserTables) -> pd.DataFrame:
+    """Rows as their file has them, with the added columns.
 
-    A label goes to the target column, spelled as in the labeled table.
+    labels : of these rows; they go to the target column, spelled as in the labeled table. None for
+    labeled rows, whose round is 0.
     """
-    frame = pool_rows.iloc[labels.rows].copy()
-    spelling = user_tables.cells.spelling
-    frame[user_tables.files.target] = [spelling[label] for label in labels.labels.tolist()]
-    return frame.assign(**{name: getattr(labels, name) for name in ADDED_COLUMNS})
+    own = own_columns(user_tables.cells.labeled)
+    frame, prefix = rows.reindex(columns=own), prefix_beside(own)
+    if labels is not None:
+        spelling = user_tables.cells.spelling
+        frame[user_tables.files.target] = [spelling[label] for label in labels.labels.tolist()]
+    for name in OF_LABELS:
+        of_known = 0 if name == "round" else np.nan
+        frame[prefix + name] = of_known if labels is None else getattr(labels, name)
+    for name, source in zip(SOURCES, Source, strict=True):
+        frame[prefix + name] = rows[source]
+    return frame
+
+
+def columns_of_numbers(user_tables: UserTables, pool: LabeledPool) -> set[str]:
+    """The columns that are numbers also if a file has them as texts, because it has no types."""
+    files, numbers = user_tables.files, set(user_tables.maker.columns.numbers)
+    read = ((files.labeled, user_tables.cells.labeled), (files.unlabeled, pool.rows))
+    for path, rows in read:
+        if path is not None and not tables.is_text(path):
+            numbers -= {n for n in numbers if pd.api.types.infer_dtype(rows[n]) == "string"}
+    return numbers
 
 
 def output_lines(
@@ -125,9 +162,11 @@ def output_lines(
     """What a user should know of the files that were written."""
     for file in written:
         if file.quoted:
+            yield f"{file.path}: {file.quoted:,} cells got a ' in front, so that none is a formula"
+        elif file.formulas:
             yield (
-                f"{file.path}: {file.quoted:,} cells that a spreadsheet would run begin with ' "
-                "there"
+                f"{file.path}: a spreadsheet would run {file.formulas:,} of its cells as formulas; "
+                "--excel-safe writes them with a ' in front"
             )
     labels = pool.labels
     yield f"{outputs.labeled}: {labeled_rows:,} labeled rows (round 0), {len(labels.given):,} more"

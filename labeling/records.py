@@ -5,9 +5,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-# The fields of ``Labels`` that label.py adds to a table as columns.
-ADDED_COLUMNS = ("benefit", "runner_up", "probability", "round")
-
 
 @dataclass(frozen=True)
 class LabeledRows:

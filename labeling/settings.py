@@ -69,7 +69,8 @@ def settle_outputs(options: LabelOptions) -> OutputFiles | None:
         return None
     if options.out is None:
         raise UserError("--out is missing: name the file to write, or measure only with --dry-run")
-    outputs = output_files(options.out, abstains=options.abstain is not None)
+    abstains = options.abstain is not None
+    outputs = output_files(options.out, abstains=abstains, excel_safe=options.excel_safe)
     inputs = [path for path in (options.labeled, options.unlabeled, options.validation) if path]
     check_outputs(outputs, inputs, force=options.force)
     return outputs

@@ -7,7 +7,7 @@ nothing is approximated.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,10 @@ from data_prep import tables
 from data_prep.classes import classes_of, has_no_class, marks_held, stripped, unheld_notes
 from data_prep.columns import Columns
 from data_prep.reading import AS_FOUND, TableReading
+from labeling.added_columns import own_columns, prefix_beside, with_sources
+from labeling.known_content import KnownContent, row_hashes
 from labeling.labeler import split_off
-from labeling.records import ADDED_COLUMNS, KnownRows, LabeledRows
+from labeling.records import KnownRows, LabeledRows
 
 KEPT = 50_000  # pool rows that the method picks from
 
@@ -67,7 +69,10 @@ class TableFiles:
         """A pass over the pool, in chunks."""
         if self.unlabeled is None:
             return self.blank_rows()
-        return tables.chunks(self.unlabeled, self.reading)
+        return self._chunks(self.unlabeled)
+
+    def _chunks(self, path: Path) -> Iterator[pd.DataFrame]:
+        return (with_sources(chunk, path) for chunk in tables.chunks(path, self.reading))
 
     def unheld_notes(self) -> tuple[str, ...]:
         """A line for each value that means "no label", but that no file holds in the target."""
@@ -87,8 +92,8 @@ class TableFiles:
         return has_no_class(chunk[self.target], self.reading)
 
     def _with_target(self, path: Path) -> Iterator[pd.DataFrame]:
-        for chunk in tables.chunks(path, self.reading):
-            check_known("--target", self.target, list(chunk))
+        for chunk in self._chunks(path):
+            check_known("--target", self.target, own_columns(chunk))
             yield chunk
 
 
@@ -153,6 +158,7 @@ class UserTables:
     rows as features and classes.
     sample : KEPT random rows of the pool, or all of them if there are no more. pool_size : rows of
     the whole pool. maker : makes features of cells.
+    left_out : hashes of the known rows, if rows that equal them are no part of the pool.
     """
 
     files: TableFiles
@@ -161,10 +167,17 @@ class UserTables:
     sample: pd.DataFrame
     pool_size: int
     maker: FeatureMaker
+    left_out: np.ndarray
 
     def pool(self) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
-        """A pass over the pool: chunks of rows, and their features (n, D)."""
-        return ((chunk, self.maker.features(chunk)) for chunk in self.files.pool())
+        """A pass over the pool: chunks of rows, and their features (n, D); no chunk is empty."""
+        for chunk in self.files.pool():
+            if chunk.empty:
+                continue
+            X = self.maker.features(chunk)
+            kept = ~np.isin(row_hashes(X), self.left_out) if len(self.left_out) else slice(None)
+            if len(X[kept]):
+                yield chunk[kept], X[kept]
 
     def random_features(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Features of ``count`` random rows of the sample, or of all if there are no more."""
@@ -185,13 +198,6 @@ class UserTables:
             return self.sample
         return highest_rows(((score(X), chunk) for chunk, X in self.pool()), KEPT)
 
-    def pool_rows_in_validation(self) -> int:
-        """How many pool rows equal a validation row in every feature."""
-        if self.known.validation is None:
-            return 0
-        known = row_hashes(self.known.validation.X)
-        return sum(int(row_hashes(X).isin(known).sum()) for _, X in self.pool())
-
 
 def open_tables(files: TableFiles, budget: int, rng: np.random.Generator, say: Say) -> UserTables:
     """Read and check the tables, and decide by which rules their cells become features.
@@ -200,23 +206,51 @@ def open_tables(files: TableFiles, budget: int, rng: np.random.Generator, say: S
     """
     cells = read_known(files, say)
     sample, pool_size = random_rows(files.pool(), KEPT, rng)
-    if pool_size < budget:
-        raise UserError(f"--budget {budget}: the pool has {pool_size:,} rows, ask for fewer")
-    names = cells.labeled.columns.drop(files.target)
+    names = [name for name in own_columns(cells.labeled) if name != files.target]
     deciding = pd.concat([cells.labeled[names], sample[names]], ignore_index=True)
     maker = FeatureMaker.fitted(deciding, files.reading)
     for note in maker.columns.notes:
         say(note)
-    labeled = LabeledRows(maker.features(cells.labeled), cells.y)
-    maker.features(sample)  # an error in it should come now, not after the measurement
-    say(
-        f"{len(labeled):,} labeled rows, {pool_size:,} pool rows; {labeled.X.shape[1]} features of "
-        f"{len(maker.columns.texts)} columns, {len(cells.spelling)} classes"
-    )
     validation = None
     if cells.validation is not None:
         validation = LabeledRows(maker.features(cells.validation), cells.y_validation)
-    return UserTables(files, cells, KnownRows(labeled, validation), sample, pool_size, maker)
+    known = KnownRows(LabeledRows(maker.features(cells.labeled), cells.y), validation)
+    found = UserTables(files, cells, known, sample, pool_size, maker, np.empty(0, np.uint64))
+    found = without_known_rows(found, rng, say)
+    if found.pool_size < budget:
+        raise UserError(f"--budget {budget}: the pool has {found.pool_size:,} rows, ask for fewer")
+    say(
+        f"{len(known.labeled):,} labeled rows, {found.pool_size:,} pool rows; "
+        f"{known.labeled.X.shape[1]} features of {len(maker.columns.texts)} columns, "
+        f"{len(cells.spelling)} classes"
+    )
+    return found
+
+
+def without_known_rows(found: UserTables, rng: np.random.Generator, say: Say) -> UserTables:
+    """The tables; without pool rows that equal a known row, if rows can be told apart.
+
+    This also computes the features of the whole pool, so that an error in it comes now and not
+    after the measurement. Raises UserError if no row of the pool is left.
+    """
+    content = KnownContent.of(found.known)
+    overlap = content.count(
+        (X for _, X in found.pool())
+        if found.pool_is_sampled
+        else [found.maker.features(found.sample)]
+    )
+    for line in overlap.lines():
+        say(line)
+    if not overlap.is_left_out:
+        return found
+    if overlap.either == found.pool_size:
+        raise UserError(
+            f"each row of the pool, {found.files.unlabeled or found.files.labeled}, equals a row "
+            "whose class is known: there is nothing to label"
+        )
+    rest = replace(found, left_out=content.hashes)
+    sample, pool_size = random_rows((chunk for chunk, _ in rest.pool()), KEPT, rng)
+    return replace(rest, sample=sample, pool_size=pool_size)
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -228,13 +262,10 @@ def read_known(files: TableFiles, say: Say) -> KnownCells:
     labeled = with_bare_classes(labeled, files, files.labeled, say)
     y = classes_of((str(files.labeled), labeled[files.target]), reading=files.reading)
     y_validation = y[:0]
-    clash = [name for name in ADDED_COLUMNS if name in labeled]
-    if clash:
-        raise UserError(
-            f"{files.labeled} has a column {clash[0]!r}, which label.py adds: rename it"
-        )
     for note in tables.notes_of(labeled):
         say(note)
+    if prefix := prefix_beside(own_columns(labeled)):
+        say(f"{files.labeled} has a column of a name that label.py adds: ours begin with {prefix}")
     check_pool(files, labeled, say)
     for note in files.unheld_notes():
         say(note)
@@ -353,8 +384,3 @@ def highest_rows(scored: Iterable[tuple[np.ndarray, pd.DataFrame]], count: int) 
             kept = np.sort(np.argsort(-scores, kind="stable")[:count])
             rows, scores = [pd.concat(rows).iloc[kept]], scores[kept]
     return pd.concat(rows)
-
-
-def row_hashes(X: np.ndarray) -> pd.Series:
-    """A hash of each row of X (n, D), rounded to nine decimals: (n,)."""
-    return pd.util.hash_pandas_object(pd.DataFrame(X).round(9), index=False)

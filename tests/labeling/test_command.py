@@ -10,7 +10,7 @@ import pytest
 from labeling import command
 from tests.helpers import error_of, shell
 
-ADDED = ["benefit", "runner_up", "probability", "round"]
+ADDED = ["benefit", "runner_up", "probability", "round", "source_file", "source_row"]
 
 
 def test_the_output_is_the_labeled_rows_and_the_chosen_ones_cell_for_cell(
@@ -158,8 +158,8 @@ BAD = {
         "class yes has fewer than 2 rows to train on: label more rows, or give l2 as a number",
     ),
     "another form": ({"--out": "plus.xlsx"}, {}, "should end in .csv"),
-    "an added column": (
-        {}, {"labeled": lambda t: t.assign(benefit=1)}, "which label.py adds: rename it",
+    "an option of texts": (
+        {"--out": "plus.parquet", "--excel-safe": None}, {}, "--excel-safe is for .csv and .tsv",
     ),
     "huge numbers": (
         {}, {"pool": lambda t: t.assign(age="1e300")}, "too large to standardise",
@@ -177,6 +177,6 @@ def test_bad_input_ends_in_one_line(fault, folder, capsys, run, cells):
     for name, spoil in spoilt.items():
         spoil(cells(folder / f"{name}.csv")).to_csv(folder / f"{name}.csv", index=False)
     before = sorted(folder.iterdir())
-    assert run(folder, *(f"{k}={v}" for k, v in options.items())) == 2
+    assert run(folder, *(f"{k}={v}" if v else k for k, v in options.items())) == 2
     assert message in error_of(capsys)
     assert sorted(folder.iterdir()) == before

@@ -2,7 +2,6 @@
 
 import resource
 
-import numpy as np
 import pandas as pd
 
 from tests.helpers import error_of
@@ -14,21 +13,6 @@ def test_rows_left_for_a_person_lie_apart_most_useful_first(folder, run, cells):
     assert len(left) == 5
     assert left["benefit"].is_monotonic_decreasing
     assert len(cells(folder / "plus.csv")) == 120
-
-
-def test_formulas_are_kept_as_text_and_never_written_to_run(folder, capsys, run, cells):
-    for name in ("labeled", "pool", "validation"):
-        frame = cells(folder / f"{name}.csv")
-        frame["job"] = frame["job"].replace({"management": "=1+1", "technician": "@SUM(A1)"})
-        frame.to_csv(folder / f"{name}.csv", index=False)
-    assert run(folder) == 0
-    assert "cells that a spreadsheet would run begin with ' there" in capsys.readouterr().out
-    plus = cells(folder / "plus.csv")
-    assert {"'=1+1", "'@SUM(A1)"} <= set(plus["job"])
-    assert plus["pdays"].str.startswith("-1").any()  # a number stays one
-    risky = plus.map(lambda cell: cell[:1] in "=+-@" and cell != "")
-    assert pd.to_numeric(plus.to_numpy()[risky.to_numpy()], errors="coerce").size
-    assert not np.isnan(pd.to_numeric(plus.to_numpy()[risky.to_numpy()], errors="coerce")).any()
 
 
 def test_its_own_input_is_never_written_over(folder, capsys, run):
