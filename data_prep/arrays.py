@@ -6,9 +6,7 @@ Nothing is unpickled. NumPy's and SciPy's messages are replaced by ours.
 import hashlib
 import os
 import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from common.files import display_path
 from data_prep.files import FileFacts
 from data_prep.reading import AS_FOUND, FileReading
 from data_prep.tables import FORMS, SAVE_OR_NAME, form_of, read
+from data_prep.unreadable import our_words
 
 ARRAY_FORMS = (".npy", ".npz")
 LABELS = "y"  # the labels in an .npz, and the column of a label file that names none
@@ -43,7 +42,7 @@ def read_features(path: Path, beside: Sequence[str] = ()) -> tuple[np.ndarray, p
     than a quarter of the machine's memory.
     """
     columns: dict[str, np.ndarray] = {}
-    with _one_line(path):
+    with our_words(path, path.suffix.lower()):
         if path.suffix.lower() == ".npy":
             return _features(_read_npy(path), path), pd.DataFrame()
         _check_memory(path, _unpacked_size(path))
@@ -74,7 +73,7 @@ def read_labels(path: Path, reading: FileReading = AS_FOUND) -> pd.DataFrame:
     if end not in (".npy", ".txt"):
         _check_form(path)
         return read(path, reading)
-    with _one_line(path):
+    with our_words(path, path.suffix.lower(), SAVE_OR_NAME):
         if end == ".npy":
             labels = _column(_read_npy(path), str(path))
         else:
@@ -112,34 +111,6 @@ def memory_limit() -> float:
 
 
 # --- reading --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _one_line(path: Path) -> Iterator[None]:
-    """Say in a sentence of ours what a library could not read."""
-    form = path.suffix.lower()
-    try:
-        yield
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist") from error
-    except UnicodeError as error:
-        raise UserError(f"{path} is not in UTF-8: {SAVE_OR_NAME}") from error
-    except MemoryError as error:
-        raise UserError(f"{path} does not fit into memory: give fewer rows or columns") from error
-    except (
-        ValueError, TypeError, LookupError, OSError, EOFError, SyntaxError, OverflowError,
-        NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
-        if isinstance(error, ValueError) and str(error).startswith("Object arrays"):
-            raise UserError(
-                f"{path} holds Python objects, which are not loaded: save an array of numbers, or "
-                "of texts as labels"
-            ) from error
-        raise UserError(
-            f"{path} cannot be read: it is damaged, cut short, or no {form} file; save it again"
-        ) from error
 
 
 def _read_npy(path: Path) -> np.ndarray:

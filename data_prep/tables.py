@@ -5,21 +5,20 @@ import csv
 import gzip
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TextIO, cast
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from common.errors import UserError
 from data_prep.columns import as_numbers, is_missing
 from data_prep.reading import AS_FOUND, FileReading, is_place, with_places
 from data_prep.text_tables import text_chunks
 from data_prep.typed_tables import excel_chunks, json_chunks, parquet_chunks
+from data_prep.unreadable import our_words
 
 WRITTEN = ("csv", "tsv", "parquet")
 FORMS = (*WRITTEN, "jsonl", "xlsx")
@@ -27,11 +26,6 @@ PACKED = ("csv", "tsv", "jsonl")  # the texts, which may end in .gz
 CHUNK = 50_000  # rows held at once
 SAVE_OR_NAME = "save it as UTF-8, or name its encoding, such as --encoding latin-1"
 CODE = r"\s*(\+|-?0[0-9]|-?[0-9]{16})"  # digits that are a name, or too many for a float
-BAD_PACKING = (EOFError, zlib.error, gzip.BadGzipFile)
-UNREADABLE = (
-    OSError, ValueError, TypeError, LookupError, OverflowError, StopIteration, AttributeError,
-    NotImplementedError, Warning, csv.Error, pa.ArrowException, zipfile.BadZipFile, SyntaxError,
-)  # fmt: skip
 
 
 def form_of(path: Path, forms: Collection[str] = FORMS) -> str:
@@ -68,35 +62,18 @@ def chunks(
     has a row longer or shorter than its header, or no rows.
     """
     kind, start = form_of(path), 0
-    try:
-        for part in _parts(path, kind, reading, rows):
-            part.columns = with_places([str(name) for name in part.columns])
-            part.index = pd.RangeIndex(start, start + len(part))
-            start += len(part)
-            if len(part):
-                yield part
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist") from error
-    except IsADirectoryError as error:
-        raise UserError(f"{path} is a folder: name a file in it") from error
-    except PermissionError as error:
-        raise UserError(f"{path} may not be read: change its permissions") from error
-    except UnicodeError as error:
-        place = "" if reading.encoding else _undecodable(path)
-        encoding = reading.encoding or "UTF-8"
-        raise UserError(f"{path}{place} is not in {encoding}: {SAVE_OR_NAME}") from error
-    except BAD_PACKING as error:
-        raise _damaged(path) from error
-    except ImportError as error:
-        raise UserError(
-            f"{path}: an {kind} file needs openpyxl: pip install -r requirements.txt"
-        ) from error
-    except UNREADABLE as error:
-        raise UserError(
-            f"{path} cannot be read: it is damaged, cut short, or no {kind} file; save it again"
-        ) from error
+    with our_words(path, kind):
+        try:
+            for part in _parts(path, kind, reading, rows):
+                part.columns = with_places([str(name) for name in part.columns])
+                part.index = pd.RangeIndex(start, start + len(part))
+                start += len(part)
+                if len(part):
+                    yield part
+        except UnicodeError as error:
+            place = "" if reading.encoding else _undecodable(path)
+            encoding = reading.encoding or "UTF-8"
+            raise UserError(f"{path}{place} is not in {encoding}: {SAVE_OR_NAME}") from error
     if start == 0:
         raise UserError(f"{path} holds no rows")
 
@@ -107,15 +84,21 @@ def _parts(path: Path, kind: str, reading: FileReading, rows: int) -> Iterator[p
     elif kind == "xlsx":
         yield from excel_chunks(path, rows)
     else:
-        with _open(path) as stream:
-            marked = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-            stream.seek(0)
-            encoding = reading.codec or ("utf-16" if marked else "utf-8-sig")
-            text = io.TextIOWrapper(stream, encoding=encoding, newline="")
+        with open_text(path, reading.codec) as text:
             if kind == "jsonl":
                 yield from json_chunks(text, path, rows)
             else:
                 yield from text_chunks(text, path, kind, rows, reading.delimiter)
+
+
+@contextmanager
+def open_text(path: Path, encoding: str | None = None) -> Iterator[TextIO]:
+    """A text file, unpacked; ``encoding`` as in ``chunks``."""
+    with _open(path) as stream:
+        marked = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        stream.seek(0)
+        encoding = encoding or ("utf-16" if marked else "utf-8-sig")
+        yield io.TextIOWrapper(stream, encoding=encoding, newline="")
 
 
 def _open(path: Path) -> BinaryIO:
@@ -123,25 +106,17 @@ def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if packed else path.open("rb")
 
 
-def _damaged(path: Path) -> UserError:
-    packed = ", or not packed by gzip" if path.name.lower().endswith(".gz") else ""
-    return UserError(f"{path} is damaged or cut short{packed}: copy or save it again")
-
-
 def _undecodable(path: Path) -> str:
     """The place of the first line that is not in UTF-8, such as ", line 3"; "" if all are.
 
-    Raises UserError if the file is damaged before that line ends.
+    Raises one of BAD_PACKING if the file is damaged before that line ends.
     """
-    try:
-        with _open(path) as stream:
-            for number, line in enumerate(stream, 1):
-                try:
-                    line.decode("utf-8")
-                except UnicodeError:
-                    return f", line {number}"
-    except BAD_PACKING as error:
-        raise _damaged(path) from error
+    with _open(path) as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeError:
+                return f", line {number}"
     return ""
 
 

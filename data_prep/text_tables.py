@@ -45,13 +45,18 @@ def text_chunks(
     """
     layout = find_layout(text, path, kind, separator)
     try:
-        header = next(csv.reader(_from_header(text, layout), **_dialect(layout)), [])
+        header = header_of(text, layout)
         named_once(path, header)
         yield from _checked(text, rows, header, path, layout)
     except (UnicodeError, UserError):
         raise
     except UNREADABLE as error:
-        raise UserError(_fault(text, path, layout, kind)) from error
+        raise UserError(fault_of(text, path, layout, kind)) from error
+
+
+def header_of(text: TextIO, layout: Layout) -> list[str]:
+    """The names of the columns, as they are written."""
+    return next(csv.reader(_from_header(text, layout), **_dialect(layout)), [])
 
 
 def named_once(path: Path, names: list[str]) -> None:
@@ -266,7 +271,7 @@ def _short_line(text: TextIO, path: Path, layout: Layout, width: int) -> str:
     return f"{path} has an empty cell among columns apart by blanks: separate them by commas"
 
 
-def _fault(text: TextIO, path: Path, layout: Layout, kind: str) -> str:
+def fault_of(text: TextIO, path: Path, layout: Layout, kind: str) -> str:
     """Why the file cannot be read, with the line."""
     width, header, start, quotes = 0, 0, layout.before + 1, 0
 

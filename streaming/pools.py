@@ -3,14 +3,11 @@
 An error in a file names the file, the row or line, and the column.
 """
 
-import mmap
 import warnings
-import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 
 import numpy as np
@@ -18,14 +15,24 @@ import pandas as pd
 import pyarrow
 import scipy.sparse
 import torch
-from pyarrow import parquet
 
 from common.errors import UserError
+from data_prep.tables import open_text
+from data_prep.text_tables import fault_of, find_layout, header_of, named_once
+from data_prep.unreadable import our_words
 from influence import columns
 from models import LogisticRegression
 from numerics.validation import check_count, check_names, column_names, table
+from streaming.pool_files import (
+    check_is_here,
+    check_table,
+    drop_pages,
+    finite_rows,
+    open_npy,
+    open_parquet,
+    rows_for,
+)
 
-CHUNK_ENTRIES = 2_000_000  # numbers in a chunk: 16 MB in float64
 Part = tuple[int, np.ndarray]  # the position of its first row in the pool, and the rows (m, D)
 
 
@@ -46,7 +53,7 @@ def chunks(source: Any, rows: int | None = None) -> "Chunks":
     if not isinstance(source, str | Path):
         return ArrayChunks(pool_array(source), rows, column_names(source))
     path = Path(source)
-    name = path.name.removesuffix(".gz")
+    name = path.name.lower().removesuffix(".gz")
     kinds: dict[str, Callable[[Path, int | None], Chunks]] = {
         ".npy": NpyChunks,
         ".parquet": ParquetChunks,
@@ -54,7 +61,7 @@ def chunks(source: Any, rows: int | None = None) -> "Chunks":
         ".tsv": TextChunks,
     }
     kind = kinds.get(Path(name).suffix)
-    if kind is None or (kind is not TextChunks and name != path.name):
+    if kind is None or (kind is not TextChunks and name != path.name.lower()):
         raise UserError(f"{path} is no pool: give a .npy, .parquet, .csv or .tsv file")
     if not path.is_file():
         raise UserError(f"{path} is not a file: give the path of a pool")
@@ -131,15 +138,10 @@ class RowGroup:
         """The rows in parts. Raises UserError unless all are finite numbers."""
         check_is_here(self.path)
         start = self.start
-        with open_parquet(self.path) as file:
-            try:
-                for batch in file.iter_batches(
-                    self.rows, row_groups=[self.group], use_threads=False
-                ):
-                    yield start, self._features(batch, start)
-                    start += len(batch)
-            except pyarrow.ArrowException as error:
-                raise UserError(f"{self.path} is no whole Parquet file: {error}") from error
+        with open_parquet(self.path) as file, our_words(self.path, "parquet"):
+            for batch in file.iter_batches(self.rows, row_groups=[self.group], use_threads=False):
+                yield start, self._features(batch, start)
+                start += len(batch)
 
     def _features(self, batch: pyarrow.RecordBatch, start: int) -> np.ndarray:
         names = batch.schema.names
@@ -221,6 +223,9 @@ class ParquetChunks(Chunks):
             self.lengths = [metadata.row_group(i).num_rows for i in groups]
             self.rows = rows or rows_for(metadata.num_columns)
             self.names = file.schema_arrow.names
+        named_once(path, self.names)
+        if not self.names or not sum(self.lengths):
+            raise UserError(f"{path} holds no {'rows' if self.names else 'columns'}")
         self.path = path.resolve()
 
     def tasks(self) -> Iterator[RowGroup]:
@@ -234,130 +239,85 @@ class TextChunks(Chunks):
     """A CSV or TSV file. Its lines differ in length: this process reads them and sends the rows."""
 
     def __init__(self, path: Path, rows: int | None):
-        self.path, self.separator = path, "\t" if ".tsv" in path.suffixes else ","
-        (empty,) = self._frames(nrows=0)
-        names = empty.columns
-        self.names = list(names)
-        self.rows = rows or rows_for(len(names))
-        if len(names) == 0 or not pd.to_numeric(names, errors="coerce").isna().all():
+        self.path, self.kind = path, "tsv" if ".tsv" in path.name.lower() else "csv"
+        with our_words(path, self.kind), open_text(path) as text:
+            self.layout = find_layout(text, path, self.kind)
+            self.header = header_of(text, self.layout)
+        numbers = pd.to_numeric(pd.Series(self.header, dtype=object), errors="coerce").notna()
+        if not any(name.strip() for name in self.header) or numbers.any():
             raise UserError(f"{path} has no names of columns in its first line: add them")
+        named_once(path, self.header)
+        # Names that are lacking at the end are separators at the end of every line.
+        last = max(i for i, name in enumerate(self.header) if name.strip())
+        self.names = self.header[: last + 1]
+        for i, name in enumerate(self.names):
+            if not name.strip():
+                raise UserError(
+                    f"{path}, line {self.layout.before + 1}: column {i + 1} has no name: name it; "
+                    "or leave it out if it counts rows, as index=False does in pandas"
+                )
+        self.rows = rows or rows_for(len(self.names))
 
     def tasks(self) -> Iterator[Part]:
-        start = 0
-        for frame in self._frames(chunksize=self.rows):
-            truths = frame.select_dtypes("bool").columns  # True is no number
+        start, width = 0, len(self.names or ())
+        for frame in self._frames():
+            truths = frame.columns[
+                frame.dtypes.map(pd.api.types.is_bool_dtype)
+            ]  # True is no number
             frame = frame.astype(dict.fromkeys(truths, str))
+            beside = (frame.iloc[:, width:].astype(str) != "").to_numpy()
+            if beside.any():
+                raise UserError(
+                    f"{self._line(start + beside.any(1).argmax())} has more cells than the header "
+                    "has names: name this column, or mend the line"
+                )
+            frame = frame.iloc[:, :width]
             X = frame.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
             if not np.isfinite(X).all():
                 row, column = np.argwhere(~np.isfinite(X))[0]
+                cell = str(frame.iat[row, column])
+                hint = ": write it with a decimal point" if as_point(cell) else ""
                 raise UserError(
-                    f"{self.path}, line {start + row + 2}, column {frame.columns[column]!r}: "
-                    f"'{frame.iat[row, column]}' is not a number"
+                    f"{self._line(start + row)}, column {self.header[column]!r}: "
+                    f"'{cell}' is not a number{hint}"
                 )
             yield start, X
             start += len(X)
+        if not start:
+            raise UserError(f"{self.path} holds no rows")
 
-    def _frames(self, **options: Any) -> Iterator[pd.DataFrame]:
+    def _line(self, row: int) -> str:
+        return f"{self.path}, line {self.layout.before + row + 2}"
+
+    def _frames(self) -> Iterator[pd.DataFrame]:
         """The lines as pandas reads them, without dropping or filling a cell or skipping a line."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)  # a line is too long
-                frames = pd.read_csv(
-                    self.path,
-                    sep=self.separator,
+        with our_words(self.path, self.kind), open_text(self.path) as text:
+            for _ in range(self.layout.before):
+                text.readline()
+            try:
+                reader = pd.read_csv(
+                    text,
+                    sep=self.layout.separator,
                     index_col=False,
                     keep_default_na=False,
                     skip_blank_lines=False,
                     float_precision="round_trip",  # older pandas would round the last bit wrongly
-                    **options,
+                    chunksize=self.rows,
                 )
-                yield from [frames] if isinstance(frames, pd.DataFrame) else frames
-        except (OSError, EOFError, zlib.error, ValueError, Warning) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{self.path} is no whole table: {reason}") from error
+                while True:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("error", pd.errors.ParserWarning)  # too long a line
+                        frame = next(reader, None)
+                    if frame is None:
+                        return
+                    yield frame
+            except UnicodeError:
+                raise
+            except (ValueError, Warning) as error:
+                fault = fault_of(text, self.path, self.layout, self.kind)
+                raise UserError(fault) from error
 
 
-# --- files ----------------------------------------------------------------------------------------
-
-
-def check_is_here(path: Path) -> None:
-    """Raise UserError if this machine, perhaps a worker's, does not have the file."""
-    if not path.is_file():
-        raise UserError(
-            f"{path} is not on {gethostname()}: put the pool where every worker sees it "
-            "under the same path"
-        )
-
-
-def open_npy(path: Path) -> np.memmap:
-    """The file as a memory map (n, D). Raises UserError unless it is a table of numbers."""
-    try:
-        X = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is no whole .npy file of numbers: {error}") from error
-    check_table(X.shape, X.dtype, str(path))
-    return X
-
-
-def open_parquet(path: Path) -> parquet.ParquetFile:
-    """The file, open. Raises UserError unless it is a Parquet file whose columns are numbers."""
-    try:  # with a small buffer: otherwise all columns of a row group would be in memory at once
-        file = parquet.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise UserError(f"{path} is no whole Parquet file: {error}") from error
-    types = pyarrow.types
-    for column in file.schema_arrow:
-        kind = column.type
-        if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
-            file.close()
-            raise UserError(f"{path}, column {column.name!r}: {kind} is no type of number")
-    return file
-
-
-# --- rows -----------------------------------------------------------------------------------------
-
-
-def rows_for(columns: int) -> int:
-    """How many rows of so many columns make a chunk."""
-    return max(1, CHUNK_ENTRIES // max(1, columns))
-
-
-def check_table(shape: tuple[int, ...], dtype: np.dtype, place: str) -> None:
-    """Raise UserError unless an array of this shape and type is a table of numbers."""
-    if len(shape) != 2 or 0 in shape:
-        raise UserError(f"{place} should have rows and columns, its shape is {shape}")
-    if dtype.kind not in "fiub":
-        raise UserError(f"{place} should hold numbers, its type is {dtype}")
-
-
-def finite_rows(
-    X: np.ndarray, place: str, start: int, names: Sequence[str] | None = None
-) -> np.ndarray:
-    """X (m, D) in this machine's byte order. Raises UserError unless all its numbers are finite.
-
-    place, start, names : for the message: the pool, the position of the first row in it, and the
-    names of the columns.
-    """
-    finite = np.isfinite(X)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
-        name = repr(names[column]) if names else column
-        raise UserError(
-            f"{place}, row {start + row}, column {name}: {X[row, column]} is not a finite number"
-        )
-    return X.astype(X.dtype.newbyteorder("="), copy=False)
-
-
-def drop_pages(X: np.ndarray) -> None:
-    """Release the pages of a memory map, or of the one that X is a view of.
-
-    Pages that were read would stay in memory, and count as memory used.
-    """
-    array: Any = X
-    while isinstance(array, np.ndarray):
-        if isinstance(array, np.memmap) and array.mode != "c":
-            mapped: Any = getattr(array, "_mmap", None)  # NumPy's stubs do not name it
-            if hasattr(mapped, "madvise"):
-                mapped.madvise(mmap.MADV_DONTNEED)
-                return
-        array = array.base
+def as_point(cell: str) -> bool:
+    """Whether the text is a number with a decimal comma."""
+    return cell.count(",") == 1 and cell.replace(",", "").lstrip("+-").isdecimal()

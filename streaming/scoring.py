@@ -24,7 +24,8 @@ from common.parallel import Workers, spread
 from influence import Influence
 from numerics.linear import Array
 from numerics.validation import check_count
-from streaming.pools import Chunks, ChunkTask, finite_rows, pool_array, pool_for, read
+from streaming.pool_files import finite_rows
+from streaming.pools import Chunks, ChunkTask, pool_array, pool_for, read
 
 
 def best(

@@ -2,8 +2,10 @@
 
 from unittest import mock
 
+import pytest
 import torch
 
+from numerics.conjugate_gradients import conjugate_gradients
 from numerics.hessian import Hessian
 from tests.numerics.cases import hessian_of
 
@@ -64,3 +66,15 @@ def test_steps_in_float64_take_over_where_float32_gets_nowhere():
     assert residual < 1e-8
     assert 0 < single < 700  # float32 was given up
     assert double > 20
+
+
+@pytest.mark.parametrize("spoilt", ["gradient", "probabilities"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_nan_and_inf_end_it_before_the_first_step(spoilt, value):
+    """Without the check it takes all its steps, and then says that it did not converge."""
+    H, G = hessian_of("wine")
+    G = G.clone()
+    (G if spoilt == "gradient" else H.P)[1, 0] = value
+    with mock.patch.object(Hessian, "product", side_effect=AssertionError("a step was taken")):
+        with pytest.raises(ValueError, match="predicted probabilities hold NaN or inf: look for"):
+            conjugate_gradients(H, G, 1e-6)

@@ -49,6 +49,26 @@ def test_parts_of_ones_own_are_a_source():
         best(influence, [(10, np.array([[1.0] * 11] * 2 + [[1, np.nan] + [0] * 9]))], 2)
 
 
+SPELLINGS = {
+    "semicolons.csv": ";".join,
+    "said.csv": lambda cells: ("sep=;\n" if cells[0] == "x0" else "") + ";".join(cells),
+    "comment.csv": lambda cells: ("# mine\n" if cells[0] == "x0" else "") + ",".join(cells),
+    "trailing.csv": lambda cells: ",".join(cells) + ",",
+    "blanks.csv": "  ".join,
+    "POOL.TSV": "\t".join,
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_what_programs_write_around_a_table_is_understood(name, tmp_path):
+    X = pool_of("wine")[:90]
+    rows = [[f"x{j}" for j in range(X.shape[1])], *([repr(float(v)) for v in row] for row in X)]
+    (tmp_path / name).write_text("".join(SPELLINGS[name](row) + "\n" for row in rows))
+    pool = chunks(tmp_path / name, rows=40)
+    assert pool.names == rows[0]
+    np.testing.assert_array_equal(np.vstack([part for _, part in pool]), X)
+
+
 def with_cell(value):
     frame = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0)}).astype(object)
     frame.loc[13, "b"] = value
@@ -65,16 +85,34 @@ BAD = {
     "blank.csv": (CSV + "\n1,2\n", "line 12, column 'a'"),
     "inf.tsv": (CSV.replace(",", "\t") + "1\tinf\n", "line 12, column 'b': 'inf' is not"),
     "headless.csv": ("1,2\n" * 9, "no names of columns"),
-    "nothing.csv": ("", "no whole table"),
-    "cut.csv.gz": (gzip.compress(CSV.encode() * 99)[:-20], "no whole table"),
-    "cut.npy": (b"\x93NUMPY\x01\x00v\x00", "no whole .npy"),
-    "cut.parquet": (b"PAR1....", "no whole Parquet"),
+    "nothing.csv": ("", "no names of columns in its first line: add them"),
+    "cut.csv.gz": (
+        gzip.compress(CSV.encode() * 99)[:-20],
+        "cut short, or not packed by gzip: copy or",
+    ),
+    "cut.npy": (b"\x93NUMPY\x01\x00v\x00", "damaged, cut short, or no .npy file; save it again"),
+    "cut.parquet": (b"PAR1....", "damaged, cut short, or no parquet file; save it again"),
+    "twice.csv": (CSV.replace("a,b", "a,a"), "more than one column 'a': rename one"),
+    "index.csv": (",a\n" + "1,2\n" * 9, "line 1: column 1 has no name: name it; or leave it out"),
+    "more.csv": ("a,b,\n" + "1,2,\n" * 9 + "1,2,3\n", "line 11 has more cells than the header"),
+    "comma.csv": ("# of 2026\na;b\n" + "1;2\n" * 9 + "1;2,5\n", "line 12, .*a decimal point$"),
+    "title.csv": ("The pool\n" + CSV, "line 2 has 2 cells, but the header in line 1 has 1"),
+    "quote.csv": (CSV + '1,"2\n', "line 12: a quotation mark is not closed"),
+    "names.csv": ("a,b\n", "holds no rows"),
+    "latin.csv": (CSV.replace("b", "ü").encode("latin-1"), "is not in UTF-8: save it as UTF-8"),
+    "objects.npy": (np.array([[1, None]], object), "holds Python objects, which are not loaded"),
+    "zip.npy": (b"PK\x03\x04" + b"\0" * 99, "damaged, cut short, or no .npy file"),
+    "dates.parquet": (with_cell(1).astype("datetime64[ns]"), "column 'a': .* type timestamp"),
+    "empty.parquet": (with_cell(1).astype(float)[:0], "holds no rows"),
     "pool.txt": ("1 2", "is no pool"),
     "pool.npy.gz": ("", "is no pool"),
     "null.parquet": (with_cell(None).astype(float).convert_dtypes(), "row 13, column 'b': it is"),
     "nan.parquet": (with_cell(np.nan).astype(float), "row 13, column '?b'?: "),
     "inf.parquet": (with_cell(np.inf).astype(float), "row 13, column 'b': inf is not a finite"),
-    "word.parquet": (with_cell(1).astype(str), "column 'a': .* is no type of number"),
+    "word.parquet": (
+        with_cell(1).astype(str),
+        "column 'a': its cells are of type .*string: save them as",
+    ),
     "inf.npy": (np.where(np.eye(20) == 1, np.inf, 1.0)[5:], "row 0, column 5: inf is not a finite"),
     "words.npy": (np.array([["a", "b"]]), "should hold numbers"),
     "flat.npy": (np.arange(9.0), r"its shape is \(9,\)"),
