@@ -23,7 +23,6 @@ from functools import cached_property
 from math import isfinite
 from typing import Any
 
-import numpy as np
 import torch
 
 from models import LogisticRegression
@@ -59,7 +58,7 @@ def memberships(
     Raises ValueError for a label that is no class of the model, or another number of labels.
     """
     y = validation.labels(y, name, rows, of=of)
-    member = y == model.classes_[:, None]
+    member = validation.is_each(y, model.classes_, name)
     known = member.any(0)
     if not known.all():
         raise ValueError(f"label {y[~known][0]} is no class of the model: {model.classes_}")
@@ -103,8 +102,7 @@ def features(
 def columns(model: LogisticRegression) -> tuple[int, list[str] | None]:
     """How many columns the model knows, and their names if it was fitted to a data frame."""
     width = model.theta_.shape[1] - bool(model.fit_intercept)
-    names = getattr(model, "feature_names_in_", None)
-    return width, None if names is None else list(names)
+    return width, getattr(model, "feature_names_in_", None)
 
 
 def loss(model: LogisticRegression, X: Any, y: Any) -> float:
@@ -126,6 +124,7 @@ def gradient(
     Raises ValueError for a label that is no class of the model, and as ``features`` does.
     """
     X = features(model, X, names[0], finite=False)
+    validation.check_rows(X, names[0])
     T = class_targets(model, y, names[1], len(X), names[0])
     P = probabilities(project(X, model.theta_))  # (n, U)
     G = pull_back(P - T, X, model.fit_intercept)
@@ -187,8 +186,7 @@ def falls_by_row(
     x (D,) : the row that joins. All else, and the errors raised, as in ``benefit``; ValueError also
     for a ``label`` that is no class of the model.
     """
-    row = x[None] if isinstance(x, np.ndarray | torch.Tensor) else [x]
-    step = gradient(model, row, np.array([label]), ("x", "label"))
+    step = gradient(model, validation.one_row(x, "x"), [label], ("x", "label"))
     H = hessian(model, X_hessian, damping=damping, name="X_hessian")
     V = H.solve(step, solver=solver)
     X = features(model, X_validation, "X_validation")
@@ -234,6 +232,7 @@ class Influence:
         self.gradient = gradient(
             model, X_validation, y_validation, ("X_validation", "y_validation")
         )
+        validation.check_start(start, self.gradient)
         self.X_validation = X_validation
 
     @cached_property
@@ -299,6 +298,8 @@ class Influence:
         Raises ValueError for a number that is not finite. It makes a score of its row NaN or
         infinite, and there are fewer scores than features to look at.
         """
+        if not len(X):
+            return self.gradient.new_empty(0, len(self.model.classes_))
         rows = max(rows, 1)
         place = self.gradient.device, self.gradient.dtype
         if len(X) <= rows:

@@ -27,7 +27,15 @@ from labeling.records import LabeledRows, LabelPlan, Labels
 from models import LogisticRegression
 from numerics.linear import as_tensor
 from numerics.torch_classifier import encoded_classes, estimator_input
-from numerics.validation import check_model, for_estimator, label_array, labels, unfit
+from numerics.validation import (
+    check_count,
+    check_model,
+    column_names,
+    for_estimator,
+    label_array,
+    labels,
+    unfit,
+)
 from strategies.base import InfluenceSettings
 from strategies.registry import STRATEGIES
 
@@ -144,6 +152,9 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
     def label_by_plan(self, X_pool, plan: LabelPlan) -> Labels:
         """``label`` with its arguments as a ``LabelPlan``, which can also leave out the details."""
         X = as_tensor(self._features(X_pool))
+        for name, value in (("budget", plan.budget), ("rounds", plan.rounds)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                check_count(value, name)
         if not 1 <= plan.budget <= len(X) or plan.rounds < 1:
             raise ValueError(
                 f"budget {plan.budget} in {plan.rounds} rounds: the pool has {len(X)} rows, and "
@@ -220,7 +231,18 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         return tags
 
     def _numbers(self, X):
-        return X if self._columns is None else self._columns.transform(X)
+        if self._columns is None:
+            return X
+        names = column_names(X)
+        if names is None:
+            raise TypeError(
+                f"the rows are of type {type(X).__name__}: give a data frame with the columns that "
+                "fit had"
+            )
+        lacking = [name for name in self._columns.texts if name not in names]
+        if lacking:
+            raise ValueError(f"the data frame lacks the column {lacking[0]!r} that fit had: add it")
+        return self._columns.transform(X)
 
     def _scaled(self, X) -> np.ndarray:
         return X if self._scaler is None else self._scaler.transform(X)
@@ -257,7 +279,11 @@ def fitted_model(
 
 def fitted_columns(X) -> Columns | None:
     """What makes numbers of a data frame with columns of text; None if all of X is numbers."""
-    if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
+    if (
+        isinstance(X, pd.DataFrame)
+        and column_names(X)
+        and not all(map(pd.api.types.is_numeric_dtype, X.dtypes))
+    ):
         return Columns().fit(X)
     return None
 
@@ -274,8 +300,9 @@ def check_known_classes(y, name: str) -> None:
 
 def check_validation(classes: np.ndarray, X_val: np.ndarray, y_val: np.ndarray) -> None:
     """Raise ValueError if the validation set has a class of its own, or lengths that differ."""
-    unknown = np.setdiff1d(y_val, classes)
-    if len(unknown):
+    known = set(classes.tolist())
+    unknown = [label for label in y_val.tolist() if label not in known]
+    if unknown:
         raise ValueError(f"class {unknown[0]} is in the validation set but not in y")
     if len(X_val) != len(y_val):
         raise ValueError(f"X_val has {len(X_val)} rows, y_val {len(y_val)}")

@@ -13,6 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from numerics.validation import as_torch_takes, check_rows
+
 Forward = Callable[[Mapping[str, torch.Tensor]], Any]  # parameters by name ↦ outputs
 
 SHOWN = 3  # names of parts that a message lists
@@ -47,22 +49,36 @@ def check_parts(module: torch.nn.Module) -> None:
             raise ValueError(f"the buffer {name!r} of the module holds NaN: train the module again")
 
 
-def as_rows(values: Any, name: str, device: torch.device | None) -> torch.Tensor:
+def device_of(module: Any) -> torch.device | None:
+    """The device of the parameters. Raises TypeError for what is no module."""
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"the module is {type(module).__name__}: give a fitted torch.nn.Module")
+    return next((parameter.device for parameter in module.parameters()), None)
+
+
+def as_rows(
+    values: Any, name: str, device: torch.device | None, *, some: bool = False
+) -> torch.Tensor:
     """``values``, an array or a tensor, detached and on ``device``; integer targets as int64.
 
-    Raises ValueError if they are not numbers, have no rows, or hold NaN or inf.
+    some : whether there must be a row.
+
+    Raises ValueError if they are not numbers, are no plain tensor, or hold NaN or inf.
     """
     try:
         if not isinstance(values, torch.Tensor):
-            values = np.asarray(values)
-            values = torch.as_tensor(values.astype(values.dtype.newbyteorder("="), copy=False))
-    except (TypeError, ValueError) as error:
+            values = torch.as_tensor(as_torch_takes(np.asarray(values)))
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be an array or a tensor of numbers") from error
+    if values.is_nested or values.is_meta or values.is_quantized:
+        raise ValueError(f"{name} is a nested, meta or quantized tensor: give a plain one")
     values = values.detach().to(device)
     if values.layout != torch.strided:
         raise ValueError(f"{name} is sparse: give it as a dense array or tensor, by to_dense()")
     if not values.ndim:
         raise ValueError(f"{name} is a single number, and must have a row for each example")
+    if some:
+        check_rows(values, name)
     if values.is_floating_point():
         check_finite(values, name)
     elif values.dtype != torch.bool and not name.startswith("X"):

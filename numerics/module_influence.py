@@ -76,15 +76,15 @@ def module_benefit(
     random or depend on other rows; a loss that fails or whose result is not (n,); NaN or inf in
     parameters, rows or targets; unknown parameters or solver, a last layer that is not clear, or a
     dense H too large; its subclass LinAlgError if the solver finds negative curvature, NaN or inf,
-    or does not reach ``tol``.
+    or does not reach ``tol``; TypeError for what is no module.
     """
-    device = next((parameter.device for parameter in module.parameters()), None)
+    device = module_checks.device_of(module)
     rows, y_rows = module_checks.as_rows_and_targets(X_hessian, y_hessian, "hessian", device)
     valid, y_valid = module_checks.as_rows_and_targets(
         X_validation, y_validation, "validation", device
     )
-    pool = module_checks.as_rows(X_pool, "X_pool", device)
-    tried = module_checks.as_rows(classes, "classes", device)
+    pool = module_checks.as_rows(X_pool, "X_pool", device, some=True)
+    tried = module_checks.as_rows(classes, "classes", device, some=True)
     with module_checks.plain_kernels():
         influence = ModuleInfluence(
             module, loss, rows[:LOOKED_AT], y_rows[:LOOKED_AT],

@@ -92,9 +92,30 @@ def estimator_input(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndar
     X, y = for_estimator(estimator, X, reset=True), label_array(y, "y")
     if y.ndim and len(y) != len(X):
         raise ValueError(f"y has {len(y)} labels, but X has {len(X)} rows: give one for each")
-    X, y = validate_data(estimator, X, y, dtype=np.float64)
-    check_classification_targets(y)
+    if y.ndim > 2 or y.shape[1:] not in ((), (1,)):
+        raise ValueError(f"y has shape {y.shape}: give one label for each row, (n,) or (n, 1)")
+    try:
+        X, y = validate_data(estimator, X, y, dtype=np.float64)
+        check_classification_targets(y)
+    except (ValueError, TypeError) as error:  # of y: X has been checked
+        raise ValueError(_about_labels(y)) from error
     return X, y
+
+
+def _about_labels(y: np.ndarray) -> str:
+    """What is wrong with labels that scikit-learn refuses, with the phrases it asks for."""
+    give = "give classes: integers, texts, or true and false"
+    if y.dtype.kind == "c":
+        return f"Complex data not supported: y holds complex numbers; {give}"
+    if y.ndim == 0:
+        return f"y is a single {type(y.item()).__name__}: give one label for each row, (n,)"
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        return (
+            "Input y contains infinity or a value too large for dtype('float64'), or NaN, in row "
+            f"{int(np.isfinite(y).ravel().argmin())}: {give}"
+        )
+    what = "fractions" if y.dtype.kind == "f" else "cells that are no classes, or of several types"
+    return f"Unknown label type: y holds {what}; {give}"
 
 
 def encoded_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

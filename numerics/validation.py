@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 import torch
 from sklearn.exceptions import NotFittedError
@@ -27,14 +28,15 @@ def table(X: Any, name: str) -> Array:
     Raises ValueError unless X has two dimensions and holds real numbers; TypeError for a text.
     """
     if isinstance(X, torch.Tensor):
-        X = X.detach()
-        X = X if X.layout == torch.strided else X.to_dense()
+        X = strided(X, name)
         numbers = not X.is_complex()
     else:
         if not isinstance(X, np.ndarray):
             X = _array(X, name)
-        if X.dtype.kind in "OUS":
+        if X.dtype.kind in "OUS" and X.ndim:
             X = _as_numbers(X, name)
+        if np.ma.is_masked(X):
+            X = np.ma.filled(X.astype(np.float64), np.nan)
         numbers = X.dtype.kind in "fiub"
     if X.ndim != 2:
         raise ValueError(
@@ -46,7 +48,37 @@ def table(X: Any, name: str) -> Array:
             f"{name} has the type {X.dtype}. Complex data not supported, nor dates: give real "
             "numbers"
         )
-    return X
+    return X if isinstance(X, torch.Tensor) else as_torch_takes(X)
+
+
+def strided(X: torch.Tensor, name: str) -> torch.Tensor:
+    """X without gradient, its numbers one by one in memory.
+
+    Raises ValueError if it has no numbers (meta) or rows of several lengths (nested).
+    """
+    if X.is_meta or X.is_nested:
+        what = "on the device meta, without numbers" if X.is_meta else "nested"
+        raise ValueError(f"{name} is a tensor that is {what}: give one with rows and columns")
+    X = X.detach().dequantize() if X.is_quantized else X.detach()
+    return X if X.layout == torch.strided else X.to_dense()
+
+
+def as_torch_takes(X: np.ndarray) -> np.ndarray:
+    """X itself, or a copy in this machine's byte order, of at most 64 bits, strides above 0."""
+    kind, size = X.dtype.kind, X.dtype.itemsize
+    if X.dtype.isnative and size <= 8 and min(X.strides, default=0) >= 0:
+        return X
+    native = np.dtype(np.float64) if kind == "f" and size > 8 else X.dtype.newbyteorder("=")
+    return np.ascontiguousarray(X, native)
+
+
+def one_row(x: Any, name: str) -> Any:
+    """x (D,), a row, as a table (1, D) that ``table`` takes; a sparse row stays as it is."""
+    if scipy.sparse.issparse(x):
+        return x
+    if isinstance(x, torch.Tensor):
+        return strided(x, name)[None]
+    return x[None] if isinstance(x, np.ndarray) else [x]
 
 
 def features(
@@ -75,10 +107,18 @@ def features(
 
 
 def column_names(X: Any) -> list[str] | None:
-    """The names of the columns if X is a data frame that has texts for names, else None."""
+    """The names of the columns if X is a data frame that has texts for names, else None.
+
+    Raises ValueError if two columns have one name.
+    """
     columns = getattr(X, "columns", None)
     if columns is None or not all(isinstance(column, str) for column in columns):
         return None
+    twice = [column for column in dict.fromkeys(columns) if list(columns).count(column) > 1]
+    if twice:
+        raise ValueError(
+            f"the data frame has more than one column {twice[0]!r}: rename one of them"
+        )
     return list(columns)
 
 
@@ -112,6 +152,22 @@ def check_width(X: Array, name: str, width: int, model: str = "the model") -> No
         )
 
 
+def check_rows(X: Array, name: str) -> None:
+    """Raise ValueError if X (n, D) has no rows."""
+    if not len(X):
+        raise ValueError(f"{name} has no rows: give at least one")
+
+
+def check_start(start: Any, like: torch.Tensor) -> None:
+    """Raise ValueError unless ``start`` is None or a tensor of the shape of ``like``, finite."""
+    shape = None if start is None else getattr(start, "shape", ())
+    if shape is not None and (shape != like.shape or not start.isfinite().all()):
+        raise ValueError(
+            f"start has shape {tuple(shape)} and should be finite, of the shape of the weights, "
+            f"{tuple(like.shape)}: give a solution of the same model, or None"
+        )
+
+
 def check_finite(X: torch.Tensor, name: str, start: int = 0) -> None:
     """Raise ValueError for the first number of X (n, D) that is NaN or infinite.
 
@@ -139,7 +195,9 @@ def _array(X: Any, name: str) -> np.ndarray:
             "matrix or a tensor"
         )
     if isinstance(X, list | tuple) and any(isinstance(row, torch.Tensor) for row in X):
-        X = [row.detach().cpu().tolist() if isinstance(row, torch.Tensor) else row for row in X]
+        X = [
+            strided(row, name).cpu().tolist() if isinstance(row, torch.Tensor) else row for row in X
+        ]
     try:
         return np.asarray(X)
     except (ValueError, TypeError) as error:
@@ -150,7 +208,7 @@ def _as_numbers(X: np.ndarray, name: str) -> np.ndarray:
     """An array of objects, as float64; what is missing becomes NaN."""
     try:
         return X.astype(np.float64)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         for place, value in np.ndenumerate(X):
             missing = value is None or type(value).__name__ == "NAType"
             try:
@@ -160,6 +218,11 @@ def _as_numbers(X: np.ndarray, name: str) -> np.ndarray:
                     f"{name}, row {place[0]}, column {place[-1]}: {value!r} is a "
                     f"{type(value).__name__}, but the argument must be a string of digits or a "
                     "number"
+                ) from error
+            except OverflowError:
+                raise ValueError(
+                    f"{name}, row {place[0]}, column {place[-1]}: the number is too large for "
+                    "float64; scale the column"
                 ) from error
             except ValueError:
                 raise ValueError(
@@ -192,7 +255,7 @@ def for_estimator(estimator: Any, X: Any, *, reset: bool) -> Any:
         check_width(numbers, "X", estimator.n_features_in_, type(estimator).__name__)
     numbers = as_tensor(numbers)
     check_finite(numbers, "X")
-    return X if names is not None else numbers.numpy()
+    return numbers.numpy() if names is None else pd.DataFrame(numbers.numpy(), columns=names)
 
 
 # --- labels ---------------------------------------------------------------------------------------
@@ -215,12 +278,31 @@ def labels(y: Any, name: str, rows: int | None = None, *, of: str = "") -> np.nd
     return y
 
 
+def is_each(y: np.ndarray, classes: np.ndarray, name: str) -> np.ndarray:
+    """Whether each label of y (n,) is each of the classes (K,): bool (K, n).
+
+    Raises ValueError for cells, such as lists, that cannot be compared.
+    """
+    try:
+        return np.asarray(y == classes[:, None])
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} holds cells that are no labels: give one for each row") from error
+
+
 def label_array(y: Any, name: str) -> np.ndarray:
     """The labels y, in any form, as an array of the same shape. Raises TypeError as ``table``."""
     if isinstance(y, torch.Tensor):
-        y = y.detach().cpu()
+        y = strided(y, name).cpu()
         return (y.float() if y.dtype == torch.bfloat16 else y).numpy()
-    return y if isinstance(y, np.ndarray) else _array(y, name)
+    y = y if isinstance(y, np.ndarray) else _array(y, name)
+    if np.ma.is_masked(y):
+        row = int(np.ma.getmaskarray(y).ravel().argmax())
+        raise ValueError(f"{name} is masked in row {row}: leave out rows without a label")
+    kinds = {type(label) for label in y.ravel()} if y.dtype == object else set()
+    if len(kinds) == 1 and kinds <= {int, bool, float, str}:
+        made = np.array(y.tolist())  # the type that the labels have
+        return made if made.dtype.kind != "O" else y
+    return y
 
 
 def check_count(value: Any, name: str) -> None:

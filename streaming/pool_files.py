@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from common.errors import UserError
 from data_prep.unreadable import our_words
+from numerics.validation import as_torch_takes
 
 CHUNK_ENTRIES = 2_000_000  # numbers in a chunk: 16 MB in float64
 
@@ -83,7 +84,7 @@ def finite_rows(
         raise UserError(
             f"{place}, row {start + row}, column {name}: {X[row, column]} is not a finite number"
         )
-    return X.astype(X.dtype.newbyteorder("="), copy=False)
+    return as_torch_takes(X)
 
 
 def drop_pages(X: np.ndarray) -> None:

@@ -70,7 +70,11 @@ def chunks(source: Any, rows: int | None = None) -> "Chunks":
 
 def pool_array(source: Any) -> np.ndarray:
     """The pool as an array (n, D). Raises UserError unless it is a table of numbers."""
-    if isinstance(source, np.ndarray) and source.dtype.kind not in "OUS":
+    if (
+        isinstance(source, np.ndarray)
+        and source.dtype.kind not in "OUS"
+        and not np.ma.is_masked(source)
+    ):
         return source  # ArrayChunks checks it
     try:
         X = table(source, "the pool")

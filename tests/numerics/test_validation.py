@@ -82,6 +82,12 @@ FORMS = {
     "tensor with gradient": lambda A: torch.tensor(A, requires_grad=True),
     "sparse tensor": lambda A: torch.tensor(A).to_sparse(),
     "fortran": np.asfortranarray,
+    "big-endian": lambda A: A.astype(">f8"),
+    "long double": lambda A: A.astype(np.longdouble),
+    "negative strides": lambda A: A[::-1, ::-1].copy()[::-1, ::-1],
+    "masked nowhere": np.ma.masked_array,
+    "list of tensors": lambda A: list(torch.tensor(A)),
+    "sparse frame": lambda A: pd.DataFrame(A, columns=NAMES).astype(pd.SparseDtype(float)),
 }
 
 
@@ -98,6 +104,10 @@ BAD_ANYWHERE = {
     "NaN in a tensor": (torch.tensor(with_cell(np.nan)), "row 4, column 2"),
     "a missing object": (with_cell(pd.NA, object), "row 4, column 2"),
     "a text": (with_cell("red", object), "row 4, column 2: 'red' is not a number"),
+    "masked": (np.ma.masked_array(POOL, np.eye(25, 5, -2) > 0), "row 2, column 0"),
+    "an integer too large": (with_cell(10**400, object), "row 4, column 2: the number is too"),
+    "on meta": (torch.ones(25, 5, device="meta"), "on the device meta, without numbers"),
+    "two names alike": (pd.DataFrame(POOL, columns=list("abcda")), "more than one column 'a'"),
     "complex": (POOL.astype(complex), "real numbers|hold numbers"),
     "one row": (POOL[0], "rows and columns"),
     "three dimensions": (POOL[None], "rows and columns"),
@@ -129,7 +139,7 @@ def test_every_form_of_the_rows_gives_the_same(function):
     call = (OF_ROWS | FITS)[function]
     expected = as_array(call(POOL))
     for form, made in FORMS.items():
-        if function == NAMELESS_LABELER and form == "frame":
+        if function == NAMELESS_LABELER and form in ("frame", "sparse frame"):
             continue
         np.testing.assert_allclose(
             as_array(call(made(POOL))), expected, rtol=1e-9, atol=1e-12, err_msg=form
@@ -166,11 +176,17 @@ LABEL_FORMS = {
     "series with another index": lambda b: pd.Series(b, index=np.arange(len(b))[::-1] + 100),
     "list": lambda b: b.tolist(),
     "floats with gradient": lambda b: torch.tensor(b.astype(float), requires_grad=True),
+    "objects": lambda b: b.astype(object),
+    "nullable": lambda b: pd.Series(b, dtype="Int64"),
+    "bool": lambda b: b == 1,
     "uint8": lambda b: torch.tensor(b, dtype=torch.uint8),
 }
 BAD_LABELS = {
     "one label": (Y_VAL[:1], r"\b1\b"),
     "a label too few": (Y_VAL[:-1], r"\b29\b"),
+    "a row": (Y_VAL[None], r"\(1, 30\)"),
+    "none": (Y_VAL[:0], r"\b0\b"),
+    "masked": (np.ma.masked_array(Y_VAL, np.arange(30) == 7), "masked in row 7"),
     "one-hot": (np.eye(2)[Y_VAL], r"\(30, 2\)"),
     "an unknown class": (np.where(np.arange(30) == 7, 5, Y_VAL), " 5 is "),
     "a NaN": (np.where(np.arange(30) == 7, np.nan, Y_VAL), "(?i)nan"),
@@ -253,3 +269,25 @@ def test_a_failed_fit_leaves_the_estimator_unfitted(estimator):
         assert not [name for name in vars(estimator) if name.endswith("_")]
         refused(lambda: estimator.predict(POOL), "not fitted yet")
     assert estimator.fit(X, y).predict(POOL).shape == (25,)
+
+
+def test_no_validation_rows_and_a_start_of_another_model_are_refused():
+    nothing = X_VAL[:0], Y_VAL[:0]
+    refused(lambda: Influence(MODEL, X, *nothing), "X_validation has no rows: give at least one")
+    for start in (READY.solution[:, :3], READY.solution[0], READY.solution * np.nan, "near"):
+        refused(lambda s=start: Influence(MODEL, X, X_VAL, Y_VAL, start=s), "start has shape")
+    assert Influence(MODEL, X, X_VAL, Y_VAL, start=READY.solution).first(POOL[:0]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("order", [list("dcba"), list("badc")])
+def test_a_labeler_of_frames_with_texts_goes_by_name(order):
+    def frame(A):
+        return pd.DataFrame(A[:, :3], columns=list("abc")).assign(d=np.where(A[:, 3] > 0, "u", "v"))
+
+    labeler = SalutaryLabeler(l2=1.0).fit(frame(X), y, frame(X_VAL), Y_VAL)
+    given = labeler.label(frame(POOL)[order], 3)
+    np.testing.assert_array_equal(given.rows, labeler.label(frame(POOL), 3).rows)
+    refused(lambda: labeler.label(frame(POOL)[list("abd")], 3), "lacks the column 'c' that fit had")
+    refused(lambda: labeler.label(POOL[:, :4], 3), "give a data frame with the columns")
+    twice = pd.concat([frame(X), frame(X)[["d"]]], axis=1)
+    refused(lambda: SalutaryLabeler(l2=1.0).fit(twice, y), "more than one column 'd': rename one")
