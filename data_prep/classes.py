@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from data_prep.columns import MISSING, as_numbers
+from data_prep.cells import MISSING, as_numbers
 from data_prep.reading import AS_FOUND, FileReading
 
 MOST_CLASSES = 100

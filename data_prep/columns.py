@@ -1,192 +1,282 @@
-"""The columns of a user's own table: which are numbers, which are categories."""
+"""The columns of a user's own table: what each is read as, decided once, and held to later."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from prettytable import PrettyTable
 
 from common.errors import UserError
+from data_prep.column_kinds import (
+    Categories,
+    ColumnDecision,
+    Kind,
+    Lists,
+    Numbers,
+    Reader,
+    unseen,
+)
+from data_prep.deciding import SHARE, Column, DecimalSign, decide
+from data_prep.list_cells import holds_lists
 from data_prep.reading import AS_FOUND, TableReading
 
-MOST_TEXTS = 100  # a text column with more different values names things, it does not sort them
-# What pandas reads as missing, and the question mark of UCI's files.
-MISSING = frozenset(
-    ["", "?", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"]
-    + ["1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
-)
+SHOWN = 25  # rows of the printed table; if there are more columns, those alike share a row
 
 
-def texts(cells: pd.Series) -> pd.Series:
-    """The cells as text, None if they are missing."""
-    missing = cells.isna()
-    shown = cells.astype(object).where(~missing, "").map(str)
-    return shown.mask(missing | shown.str.strip().isin(MISSING), None)
+@dataclass
+class Misfits:
+    """The cells of one table that do not fit what was decided, counted by column.
 
+    source : names the table. partial : whether it comes in parts, of which some did not decide.
+    Then a category never seen is counted as well, and the counts are checked at the end.
+    """
 
-def is_missing(cells: pd.Series) -> pd.Series:
-    """Whether each cell is missing: bool, of the length of ``cells``."""
-    return cells.isna() if _is_numeric(cells) else texts(cells).isna()
+    source: str
+    partial: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+    filled: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
 
+    def add(self, cells: pd.Series, odd: np.ndarray, words: str) -> None:
+        """Count cells (n,) of a column, of which ``odd`` (n,) do not fit; words : what they are."""
+        name = str(cells.name)
+        self.filled[name] += int((cells.notna() & cells.ne("")).sum())
+        if odd.any():
+            self.counts[name] += int(odd.sum())
+            place = int(odd.argmax())
+            example = f"{str(cells.iloc[place])[:30]!r} in row {cells.index[place]}, which {words}"
+            self.first.setdefault(name, example)
 
-def as_numbers(cells: pd.Series) -> pd.Series:
-    """The cells as float64, NaN if they are missing or no numbers."""
-    if not _is_numeric(cells):
-        cells = texts(cells)
-    return pd.to_numeric(cells, errors="coerce").astype("Float64").astype(np.float64)
+    def notes(self) -> list[str]:
+        """A line for each column that has some."""
+        return [self._told(name) for name in self.counts]
 
+    def check(self, allowed: Mapping[str, float]) -> None:
+        """Raise UserError if in a column more than the allowed share does not fit."""
+        for name, count in self.counts.items():
+            if count > allowed[name] * self.filled[name]:
+                raise UserError(
+                    f"{self._told(name)}: write the column alike in all tables, or leave it out "
+                    "with --drop"
+                )
 
-def _is_numeric(cells: pd.Series) -> bool:
-    bools = pd.api.types.is_bool_dtype(cells)  # text of two values, which makes the same column
-    return pd.api.types.is_numeric_dtype(cells) and not bools
+    def _told(self, name: str) -> str:
+        return (
+            f"{self.source}, column {name!r}: {self.counts[name]:,} of {self.filled[name]:,} cells "
+            f"do not fit, such as {self.first[name]}"
+        )
 
 
 class Columns:
-    """How each column of a table becomes features: decided once, by the frame of ``fit``.
+    """How each column of a table becomes features: decided once, by the tables of ``fit``.
 
-    - A column whose every cell reads as a number becomes one feature; a missing cell becomes NaN.
-    - A column of lists of numbers, which a Parquet file may hold, becomes a feature for each place.
-      The lists must have one length, and no missing number.
-    - Any other column becomes an indicator for each of its sorted texts; one indicator for two.
-    - A column that is constant, or that has over MOST_TEXTS different texts, is left out.
+    ``deciding.decide`` has the rules, ``column_kinds`` the readers.
 
     Attributes
     ----------
-    texts : for each column in use, the texts that have an indicator; None for numbers and lists.
-    widths : for each column of lists, how long they are.
-    missing : for each column of numbers, how many cells are missing.
-    notes : what a reader should know.
+    decisions : a ColumnDecision for each column, in the order of the table.
+    readers : what reads each column in use, by its name.
     """
 
     def __init__(self, reading: TableReading = AS_FOUND):
         self.reading = reading
 
-    def fit(self, frame: pd.DataFrame, source: str = "the table") -> "Columns":
-        """Decide for every column of ``frame``; ``source`` names the frame in errors.
+    def fit(self, *tables: tuple[str, pd.DataFrame]) -> "Columns":
+        """Decide for every column; each table has a name, for errors, and the same columns.
 
-        Raises UserError if a number is infinite, if the lists of a column are not of one length, or
-        if no column is left.
+        Raises UserError as ``decide`` does, if an option names a column that is not there, or if no
+        column is left.
         """
-        self.texts: dict[str, list[str] | None] = {}
-        self.widths: dict[str, int] = {}
-        self.missing: dict[str, int] = {}
-        self.notes: list[str] = []
-        for name in frame:
-            self._fit_column(frame[name], source)
-        if not self.texts:
-            raise UserError(f"{source} has no column to learn from beside the target")
+        sources, frames = [source for source, _ in tables], [named(frame) for _, frame in tables]
+        names = _names_once(frames[0], sources[0])
+        choices, forms = _choices(self.reading, names, sources[0])
+        columns = _columns_of(sources, frames)
+        sign = DecimalSign(self.reading.decimal, columns)
+        self.decisions: list[ColumnDecision] = []
+        self.readers: dict[str, Reader] = {}
+        self._allowed: dict[str, float] = {}
+        for column in columns:
+            decision, reader = decide(
+                column, choices.get(column.name), forms.get(column.name, ""), sign
+            )
+            if isinstance(reader, Categories) and self.reading.unseen == "other":
+                reader = replace(reader, both=True)
+                decision = replace(decision, features=len(reader.indicated))
+            self.decisions.append(decision)
+            if reader is not None:
+                self.readers[column.name] = reader
+                self._allowed[column.name] = self._allowed_share(column, decision)
+        if not self.readers:
+            reasons = "; ".join(f"{d.column!r}: {d.why}" for d in self.decisions[:5])
+            raise UserError(
+                f"{' + '.join(sources)} has no column to learn from beside the target"
+                + (f" ({reasons})" if reasons else "")
+            )
         return self
 
-    def _fit_column(self, cells: pd.Series, source: str) -> None:
-        if _holds_lists(cells):
-            lists = stacked(cells, source)
-            if (lists == lists[0]).all():
-                self.notes.append(f"column {cells.name!r} is left out: it is constant")
-            else:
-                self.texts[cells.name] = None
-                self.widths[cells.name] = lists.shape[1]
-            return
-        name, missing, numbers = cells.name, is_missing(cells), as_numbers(cells)
-        infinite = np.isinf(numbers)
-        values = texts(cells)[~missing]
-        if missing.all() or values.nunique() < 2:
-            self.notes.append(f"column {name!r} is left out: it is constant")
-        elif (numbers.isna() == missing).all():
-            if infinite.any():
-                row = infinite.index[infinite.to_numpy().argmax()]
-                raise UserError(f"{source}, row {row}, column {name!r} holds an infinite number")
-            if numbers.nunique() < 2:  # 1 and 1.0
-                self.notes.append(f"column {name!r} is left out: it is constant")
-                return
-            self.texts[name] = None
-            self.missing[name] = int(missing.sum())
-            if missing.any():
-                self.notes.append(
-                    f"column {name!r}: {missing.sum():,} missing numbers become the median of the "
-                    "labeled set and the pool"
-                )
-        elif values.nunique() > MOST_TEXTS:
-            odd = ""
-            if numbers.notna().mean() > 0.5:  # a column of numbers, but for some cells
-                odd = f", such as {values[numbers[~missing].isna()].iloc[0][:30]!r} among numbers"
-            self.notes.append(
-                f"column {name!r} is left out: {values.nunique():,} different texts{odd}"
-            )
-        else:
-            every = sorted({*values, *(["(missing)"] if missing.any() else [])})
-            self.texts[name] = every[1:] if len(every) == 2 else every
+    def _allowed_share(self, column: Column, decision: ColumnDecision) -> float:
+        """The share of cells that may not fit later: more if the user wants a column of few."""
+        lost = decision.missing - column.missing
+        forced = column.name in self.reading.numeric
+        return max(1 - SHARE, 2 * lost / max(len(column.cells), 1) if forced else 0)
 
-    def transform(self, frame: pd.DataFrame, source: str = "the table") -> np.ndarray:
-        """Features (n, D); a text that was not there at ``fit`` is none of the indicated ones.
+    def transform(self, frame: pd.DataFrame, table: Misfits | str = "the table") -> np.ndarray:
+        """Features (n, D), NaN for missing cells.
 
-        Raises UserError if a list is not as those of ``fit``.
+        table : its name, or what counts the cells that do not fit.
+
+        Raises UserError, with the row, for an infinite number, a list that is not as those of
+        ``fit``, and a category never seen unless the reading lets it pass; and if over 5 % of the
+        filled cells of a column do not fit.
         """
-        made = []
-        for name, values in self.texts.items():
-            if name in self.widths:
-                made.append(stacked(frame[name], source, self.widths[name]))
-            elif values is None:
-                made.append(as_numbers(frame[name]))
-            else:
-                cells = texts(frame[name]).fillna("(missing)")
-                made += [cells == value for value in values]
+        misfits = Misfits(table) if isinstance(table, str) else table
+        frame, made = named(frame), []
+        for name, reader in self.readers.items():
+            if name not in frame:
+                raise UserError(f"{misfits.source} lacks the column {name!r}")
+            cells = frame[name]
+            values, odd = reader.read(cells, misfits.source)
+            _check_finite(values, cells, misfits.source)
+            passes = misfits.partial or self.reading.unseen == "other"
+            if isinstance(reader, Categories) and odd.any() and not passes:
+                row = int(odd.argmax())
+                place = f"{misfits.source}, row {cells.index[row]}, column {name!r}"
+                raise unseen(reader.values, str(cells.iloc[row]), place)
+            if not isinstance(reader, Lists):  # a list that does not fit is an error
+                misfits.add(cells, odd, reader.misfit)
+            made.append(values)
+        if not misfits.partial:
+            self.check(misfits)
         return np.column_stack(made).astype(np.float64)
+
+    def check(self, misfits: Misfits) -> None:
+        """Raise UserError if over 5 % of the cells of a column do not fit."""
+        misfits.check(self._allowed)
 
     @property
     def names(self) -> list[str]:
         """The column that each feature comes from, (D,)."""
-        return [
-            name
-            for name, values in self.texts.items()
-            for _ in values or range(self.widths.get(name, 1))
-        ]
+        return [name for name, reader in self.readers.items() for _ in reader.names(name)]
 
     @property
     def feature_names(self) -> list[str]:
         """The name of each feature, (D,): column, column[place] in a list, or column=text."""
-        made: list[str] = []
-        for name, values in self.texts.items():
-            if values is not None:
-                made += [f"{name}={text}" for text in values]
-            elif name in self.widths:
-                made += [f"{name}[{place}]" for place in range(self.widths[name])]
-            else:
-                made.append(name)
-        return made
+        return [made for name, reader in self.readers.items() for made in reader.names(name)]
 
     @property
     def numbers(self) -> list[str]:
         """The columns of numbers."""
-        return [n for n, values in self.texts.items() if values is None and n not in self.widths]
+        return [name for name, reader in self.readers.items() if isinstance(reader, Numbers)]
 
 
-def _holds_lists(cells: pd.Series) -> bool:
-    first = next(iter(cells.dropna()), None) if cells.dtype == object else None
-    return isinstance(first, (list, np.ndarray))
+def decision_lines(decisions: Sequence[ColumnDecision]) -> list[str]:
+    """The decisions as a table, and what becomes of missing cells; of no column, no line."""
+    if not decisions:
+        return []
+    filled = (Kind.NUMBER, Kind.DATE, Kind.LIST)
+    if not any(d.missing for d in decisions if d.read_as in filled):
+        return [table_of(decisions)]
+    legend = "missing numbers become the median of the labeled set and the pool"
+    return [table_of(decisions), legend]
 
 
-def stacked(cells: pd.Series, source: str, width: int | None = None) -> np.ndarray:
-    """Lists of numbers as a table, float64, (n, width).
+def decisions_record(decisions: Sequence[ColumnDecision]) -> list[dict[str, Any]]:
+    """The decisions for a JSON file."""
+    return [asdict(decision) for decision in decisions]
 
-    width : of every list; None for that of the first list. Raises UserError, with the row, for a
-    cell that is anything but a flat list of so many finite numbers.
+
+def table_of(decisions: Sequence[ColumnDecision]) -> str:
+    """The decisions as a table; of many columns, neighbours that are alike share a row."""
+    grouped = [
+        list(rows) for _, rows in groupby(decisions, lambda d: (d.read_as, d.why, d.missing))
+    ]
+    rows = grouped if len(decisions) > SHOWN else [[decision] for decision in decisions]
+    table = PrettyTable(["column", "read as", "features", "missing", "why"], align="l")
+    table.align["features"] = table.align["missing"] = "r"
+    for same in rows[:SHOWN]:
+        first, last = same[0], same[-1]
+        name = first.column
+        if len(same) > 1:
+            name = f"{first.column} … {last.column} ({len(same):,} columns)"
+        features = sum(d.features for d in same)
+        table.add_row([name, first.read_as, f"{features:,}", f"{first.missing:,}", first.why])
+    if len(rows) > SHOWN:
+        rest = sum(map(len, rows[SHOWN:]))
+        table.add_row([f"… {rest:,} more columns", "", "", "", ""])
+    return table.get_string()
+
+
+def named(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame, with texts for the names of its columns."""
+    if all(isinstance(name, str) for name in frame):
+        return frame
+    return frame.set_axis([str(name) for name in frame], axis=1)
+
+
+def _names_once(frame: pd.DataFrame, source: str) -> list[str]:
+    """The names of the columns. Raises UserError if one is given twice, or there are levels."""
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise UserError(f"{source} has names of columns in several levels: give each one name")
+    names = [str(name) for name in frame]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UserError(f"{source} has more than one column {twice[0]!r}: rename one of them")
+    return names
+
+
+def _columns_of(sources: Sequence[str], frames: Sequence[pd.DataFrame]) -> list[Column]:
+    starts = np.cumsum([0, *map(len, frames)])[:-1].tolist()
+    whole = pd.concat(frames) if len(frames) > 1 else frames[0]
+
+    @cache
+    def distinct() -> np.ndarray:
+        simple = [name for name in whole if not holds_lists(whole[name])]
+        return np.flatnonzero(~whole[simple].astype(str).duplicated().to_numpy())
+
+    return [Column(whole[name], sources, starts, distinct) for name in whole]
+
+
+def _choices(
+    reading: TableReading, names: Sequence[str], source: str
+) -> tuple[dict[str, Kind], dict[str, str]]:
+    """What the user says of columns, by name, and the forms of dates.
+
+    Raises UserError for a column that is not there, or that is named for two things.
     """
-    rows = []
-    for row, cell in cells.items():
-        place = f"{source}, row {row}, column {cells.name!r}"
-        if not isinstance(cell, (list, np.ndarray)):
-            raise UserError(f"{place} holds no list, but other rows do")
-        try:
-            numbers = np.asarray(cell)
-        except ValueError:  # lists of several lengths in it
-            numbers = np.empty((0, 0))
-        if numbers.ndim != 1 or (numbers.dtype.kind not in "biuf" and len(numbers)):
-            raise UserError(f"{place} holds a list of something else than numbers")
-        width = len(numbers) if width is None else width
-        if len(numbers) != width or not width:
-            raise UserError(
-                f"{place} holds a list of {len(numbers)} numbers"
-                + (f", but the others have {width}" if width else "")
-            )
-        finite = np.isfinite(numbers)
-        if not finite.all():
-            raise UserError(f"{place}: place {finite.argmin()} of the list is no finite number")
-        rows.append(numbers.astype(np.float64))
-    return np.stack(rows) if rows else np.empty((0, width or 0))
+    dates, forms = [], {}
+    for given in reading.date:
+        name, colon, form = (given, "", "") if given in names else given.partition(":%")
+        dates.append(name)
+        forms[name] = colon[1:] + form
+    options = {
+        "--numeric": (Kind.NUMBER, reading.numeric),
+        "--categorical": (Kind.CATEGORY, reading.categorical),
+        "--text": (Kind.TEXT, reading.text),
+        "--date": (Kind.DATE, dates),
+        "--drop": (Kind.LEFT_OUT, reading.drop),
+    }
+    choices: dict[str, Kind] = {}
+    by: dict[str, str] = {}
+    for option, (kind, columns) in options.items():
+        for name in columns:
+            if name not in names:
+                raise UserError(
+                    f"{option} {name!r} is no column of {source} to learn from: choose from "
+                    + ", ".join(names[:8])
+                    + (" …" if len(names) > 8 else "")
+                )
+            if choices.setdefault(name, kind) != kind:
+                raise UserError(f"column {name!r} is named by {by[name]} and by {option}")
+            by[name] = option
+    return choices, forms
+
+
+def _check_finite(values: np.ndarray, cells: pd.Series, source: str) -> None:
+    infinite = np.isinf(values).any(axis=1)
+    if infinite.any():
+        row = cells.index[int(infinite.argmax())]
+        raise UserError(f"{source}, row {row}, column {cells.name!r} holds an infinite number")

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from common.errors import UserError, check_known
+from data_prep.column_kinds import ColumnDecision
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,9 @@ class Prepared:
     X may hold NaN, in a user's own table: ``make_split`` puts the training median there.
     dropped : how many rows were left out, and why; notes : what else a reader should know.
     parts : the name of each row's part, (n,), if a column of the user's table says it.
-    names (D,) : of the features: a column of the file, column[place] in a list, or column=text for
-    the indicator of a text. Empty if the features have no names.
+    names (D,) : of the features: a column of the file, column[place] in a list, column.year of a
+    date, or column=text for the indicator of a text. Empty if the features have no names.
+    columns : what was decided of each column of the user's table.
     """
 
     X: np.ndarray
@@ -28,6 +30,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     parts: np.ndarray | None = None
     names: tuple[str, ...] = ()
+    columns: tuple[ColumnDecision, ...] = ()
 
 
 def numbers_only(target: str, scale: float = 1.0, drop: Sequence[str] = (), labels=int):

@@ -107,7 +107,7 @@ def own_table(
     path : a table, or an .npy or .npz of features. target : its column of classes. labels : the
     file of an array's labels; then ``target`` and ``split_column`` are its columns.
     reading : how the cells are found, and what each column is read as.
-    ``columns.Columns`` says what becomes of each column of a table; missing numbers are NaN.
+    ``columns.Columns`` says what becomes of each column of a table; missing cells are NaN.
 
     Raises UserError as ``read_labeled`` and ``arrays.read_features`` do, and if no feature is left.
     """
@@ -122,11 +122,19 @@ def own_table(
             f"--labels is for .npy and .npz: {path} has a column of classes, which --target names"
         )
     known = read_labeled(path, target, split_column, reading)
-    columns = Columns(reading).fit(known.frame, str(path))
+    columns = Columns(reading).fit((str(path), known.frame))
     X, rows = columns.transform(known.frame, str(path)), known.frame.index.to_numpy()
-    notes = (*known.notes, *columns.notes)
-    names = tuple(columns.feature_names)
-    return Prepared(X, known.y, rows, known.dropped, notes, known.parts, names), (known.facts,)
+    prepared = Prepared(
+        X,
+        known.y,
+        rows,
+        known.dropped,
+        known.notes,
+        known.parts,
+        tuple(columns.feature_names),
+        tuple(columns.decisions),
+    )
+    return prepared, (known.facts,)
 
 
 def _own_array(

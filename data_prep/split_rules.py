@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from common.errors import UserError
-from data_prep.columns import texts
+from data_prep.cells import texts
 
 RARE = 10  # a class with fewer rows cannot be drawn in proportion into four parts
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from data_prep.columns import as_numbers, is_missing
+from data_prep.cells import as_numbers, is_missing
 from data_prep.reading import AS_FOUND, FileReading, is_place, with_places
 from data_prep.text_tables import text_chunks
 from data_prep.typed_tables import excel_chunks, json_chunks, parquet_chunks

@@ -12,6 +12,7 @@ from common.kinds import PenaltyRule, Protocol, Task
 from common.plugins import use_files
 from common.registry import check_free
 from data_prep.catalogue import DATASETS
+from data_prep.columns import decision_lines
 from data_prep.files import provenance_lines
 from data_prep.image_encoder import encode
 from data_prep.reading import TableReading
@@ -62,7 +63,7 @@ def open_table(options: ExperimentOptions, task: Task | None, say: Callable[[str
     dropped = table.data.dropped
     for line in provenance_lines(name, table.place, table.files, dropped, tried=table.tried):
         say(line)
-    for note in table.data.notes:
+    for note in (*table.data.notes, *decision_lines(table.data.columns)):
         say(note)
     if table.data.parts is not None and len(options.seeds) > 1:
         say(

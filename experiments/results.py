@@ -16,6 +16,7 @@ from common.errors import UserError
 from common.files import csv_bytes, json_bytes, write_files
 from common.program import library_versions
 from common.provenance import provenance
+from data_prep.columns import decisions_record
 from data_utils import Split, Table
 from experiments.loop import PickRecord, RoundRecord, RunRecords
 from experiments.metrics import METRICS, Metric
@@ -201,6 +202,7 @@ def run_record(result: Result) -> dict[str, Any]:
             "rows": len(split.y),
             "dropped": [{"rows": count, "why": why} for count, why in table.data.dropped],
             "notes": table.data.notes,
+            "columns": decisions_record(table.data.columns),
             "features": split.X.shape[1],
             "classes": table.dataset.classes,
         },

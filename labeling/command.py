@@ -14,6 +14,7 @@ from common.errors import UserError
 from common.escape import terminal
 from common.parallel import few_threads
 from common.program import PROGRAM_HASH, library_versions
+from data_prep.columns import Misfits, decisions_record
 from labeling.answer import Answer, ClassMix
 from labeling.cross_validation import TooFewRows, class_counts, measure
 from labeling.evidence import FOLDS, REPEATS
@@ -119,7 +120,7 @@ def measured_answer(
 def class_mix(labeler: SalutaryLabeler, tables: UserTables) -> ClassMix:
     """The classes of the labeled rows, and of the model's predictions on the sample of the pool."""
     classes = labeler.classes_
-    predicted = labeler.predict(tables.maker.features(tables.sample))
+    predicted = labeler.predict(tables.maker.features(tables.sample, tables.files.pool_name))
     return ClassMix(
         names=[str(tables.cells.spelling[label]) for label in classes.tolist()],
         labeled=class_counts(classes, tables.known.labeled.y),
@@ -132,7 +133,7 @@ def labeled_pool(
 ) -> LabeledPool:
     """Label the pool, or the part of a large pool that ``screen`` chooses."""
     rows = tables.candidates(labeler.screen)
-    X = tables.maker.features(rows)
+    X = tables.maker.features(rows, Misfits(tables.files.pool_name, partial=True))
     labels = labeler.label_by_plan(X, settings.plan)
     given = LabeledRows(X[labels.given.rows], labels.given.labels)
     return LabeledPool(rows, labels, given, settings.plan.budget)
@@ -144,13 +145,14 @@ def file_facts(labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool) 
     counts = class_counts(labeler.classes_, pool.given.y)
     names = [str(tables.cells.spelling[label]) for label in labeler.classes_.tolist()]
     return {
+        "columns": decisions_record(tables.maker.columns.decisions),
         "file": {
             "labeled_rows": len(tables.known.labeled),
             "labels_given": dict(zip(names, counts.tolist(), strict=True)),
             "left_for_a_person": len(pool.labels.for_a_person),
             "l2_of_the_model_that_picks": labeler.l2_,
             "l2_of_a_model_on_this_file": model.l2,
-        }
+        },
     }
 
 

@@ -8,18 +8,23 @@
 rules that pick, influence.py the benefits (arXiv 2405.17627, section 3).
 """
 
+import warnings
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
 from common.kinds import HessianRows, LabelSource, PenaltyRule
-from data_prep.columns import Columns
+from data_prep.column_kinds import ColumnDecision, Kind
+from data_prep.columns import Columns, decisions_record
+from data_prep.reading import AS_FOUND, TableReading
 from experiments import penalty
 from influence import Influence
 from labeling.loop import KnownTensors, LabelingRun
@@ -39,6 +44,7 @@ from numerics.validation import (
 from strategies.base import InfluenceSettings
 from strategies.registry import STRATEGIES
 
+DECIDED = [item.name for item in fields(ColumnDecision)]
 # The strategies that give labels of their own and ask the validation set which.
 METHODS = tuple(
     strategy.name
@@ -63,6 +69,8 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
     validation_fraction : the part of X and y that is set aside for validation if ``fit`` gets no
         validation set.
     random_state : int or None, the seed of that draw and of the folds.
+    reading : how a data frame's columns are to be read, ``data_prep.reading.TableReading``; None
+        looks at the cells.
 
     Attributes
     ----------
@@ -71,6 +79,8 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
     classes_, n_features_in_ : as in scikit-learn.
     n_validation_ : how many rows of X were set aside for validation; 0 if a validation set was
         given.
+    columns_ : what was decided of each column of a data frame, as a data frame: column, read_as,
+        why, features, missing. It has no rows for an array.
     """
 
     def __init__(
@@ -83,6 +93,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         standardise: bool = True,
         validation_fraction: float = 0.25,
         random_state: int = 0,
+        reading: TableReading | None = None,
     ):
         self.method = method
         self.l2 = l2
@@ -91,9 +102,13 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         self.standardise = standardise
         self.validation_fraction = validation_fraction
         self.random_state = random_state
+        self.reading = reading
 
     def fit(self, X, y, X_val=None, y_val=None) -> "SalutaryLabeler":
-        """Fit to X (n, D), array or data frame (text columns become indicators), and y (n,).
+        """Fit to X (n, D), array or data frame, and y (n,).
+
+        The columns of a data frame become features as label.py makes them (docs/label.md); missing
+        numbers become the median of X.
 
         X_val (v, D), y_val (v,) : the validation set, which says which labels help.
 
@@ -117,8 +132,11 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         for name, given in (("y", y), ("y_val", y_val)):
             if given is not None:
                 check_known_classes(label_array(given, name), name)
-        self._columns = fitted_columns(X)
+        self._columns = fitted_columns(X, self.reading or AS_FOUND)
+        self._filler: SimpleImputer | None = None
         X, y = estimator_input(self, self._numbers(X), y)
+        decisions = self._columns.decisions if self._columns else []
+        self.columns_ = pd.DataFrame(decisions_record(decisions), columns=DECIDED)
         self._scaler = StandardScaler().fit(X) if self.standardise else None
         X = self._scaled(X)
         self.model_ = fitted_model(self, LabeledRows(X, y))
@@ -231,18 +249,23 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         return tags
 
     def _numbers(self, X):
+        """X, if it is a data frame as the numbers (n, D) that its columns become."""
         if self._columns is None:
             return X
-        names = column_names(X)
-        if names is None:
+        if not isinstance(X, pd.DataFrame):
             raise TypeError(
                 f"the rows are of type {type(X).__name__}: give a data frame with the columns that "
                 "fit had"
             )
-        lacking = [name for name in self._columns.texts if name not in names]
-        if lacking:
-            raise ValueError(f"the data frame lacks the column {lacking[0]!r} that fit had: add it")
-        return self._columns.transform(X)
+        column_names(X)  # raises if they cannot be told apart
+        known, names = {d.column for d in self._columns.decisions}, set(map(str, X))
+        if differ := sorted(known ^ names):
+            what = "lacks the column" if differ[0] in known else "has another column,"
+            raise ValueError(f"the data frame {what} {differ[0]!r}: give the columns that fit had")
+        numbers = self._columns.transform(X, "X")
+        if self._filler is None:
+            self._filler = SimpleImputer(strategy="median").fit(numbers)
+        return self._filler.transform(numbers)
 
     def _scaled(self, X) -> np.ndarray:
         return X if self._scaler is None else self._scaler.transform(X)
@@ -277,15 +300,18 @@ def fitted_model(
     return LogisticRegression(l2, labeler.fit_intercept).fit_tensors(*training)
 
 
-def fitted_columns(X) -> Columns | None:
-    """What makes numbers of a data frame with columns of text; None if all of X is numbers."""
-    if (
-        isinstance(X, pd.DataFrame)
-        and column_names(X)
-        and not all(map(pd.api.types.is_numeric_dtype, X.dtypes))
-    ):
-        return Columns().fit(X)
-    return None
+def fitted_columns(X, reading: TableReading) -> Columns | None:
+    """What makes numbers of a data frame; None for an array.
+
+    Warns of columns that are left out. Raises UserError as ``Columns.fit`` does.
+    """
+    if not isinstance(X, pd.DataFrame):
+        return None
+    columns = Columns(reading).fit(("X", X))
+    left = [d for d in columns.decisions if d.read_as == Kind.LEFT_OUT]
+    if told := "; ".join(f"{d.column!r}, {d.why}" for d in left):
+        warnings.warn(f"SalutaryLabeler leaves columns out: {told}", stacklevel=4)
+    return columns
 
 
 def check_known_classes(y, name: str) -> None:

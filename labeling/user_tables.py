@@ -12,16 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from common.errors import UserError, check_known
 from data_prep import tables
 from data_prep.classes import classes_of, has_no_class, marks_held, stripped, unheld_notes
-from data_prep.columns import Columns
+from data_prep.columns import Misfits, decision_lines
 from data_prep.reading import AS_FOUND, TableReading
 from labeling.added_columns import own_columns, prefix_beside, with_sources
+from labeling.feature_maker import FeatureMaker
 from labeling.known_content import KnownContent, row_hashes
 from labeling.labeler import split_off
 from labeling.records import KnownRows, LabeledRows
@@ -64,6 +62,11 @@ class TableFiles:
     def blank_rows(self) -> Iterator[pd.DataFrame]:
         """The rows of the labeled file whose target is blank, in chunks."""
         return (c[self._is_blank(c)] for c in self._with_target(self.labeled))
+
+    @property
+    def pool_name(self) -> str:
+        """The file that holds the pool."""
+        return str(self.unlabeled or self.labeled)
 
     def pool(self) -> Iterator[pd.DataFrame]:
         """A pass over the pool, in chunks."""
@@ -112,45 +115,6 @@ class KnownCells:
 
 
 @dataclass(frozen=True)
-class FeatureMaker:
-    """What makes features of cells: column types, then medians for missing numbers and scales."""
-
-    columns: Columns
-    scaler: Pipeline
-
-    @classmethod
-    def fitted(cls, cells: pd.DataFrame, reading: TableReading = AS_FOUND) -> "FeatureMaker":
-        """Decided by these cells, without the target.
-
-        Raises UserError if a number is infinite or no column is left.
-        """
-        columns = Columns(reading).fit(cells, "labeled + pool")
-        scaler = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-        with np.errstate(all="ignore"):  # ``features`` reports an overflow
-            scaler.fit(columns.transform(cells))
-        return cls(columns, scaler)
-
-    def features(self, cells: pd.DataFrame) -> np.ndarray:
-        """Features (n, D), standardised and finite.
-
-        Raises UserError for infinite numbers, which validation rows and pool rows beyond the sample
-        may hold, and for numbers that overflow.
-        """
-        X = self.columns.transform(cells)
-        bad = np.isinf(X)
-        if not bad.any():
-            X = self.scaler.transform(X)  # fills NaN
-            bad = ~np.isfinite(X)
-        if bad.any():
-            name = self.columns.names[int(bad.any(axis=0).argmax())]
-            raise UserError(
-                f"column {name!r} holds infinite numbers, or some too large to standardise: "
-                "mend them, or divide the column by something"
-            )
-        return X
-
-
-@dataclass(frozen=True)
 class UserTables:
     """A user's tables, ready to use.
 
@@ -169,20 +133,28 @@ class UserTables:
     maker: FeatureMaker
     left_out: np.ndarray
 
-    def pool(self) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
-        """A pass over the pool: chunks of rows, and their features (n, D); no chunk is empty."""
+    def pool(self, tell: Say | None = None) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
+        """A pass over the pool: chunks of rows, and their features (n, D); no chunk is empty.
+
+        tell : is told of the cells that do not fit, at the end.
+        """
+        misfits = Misfits(self.files.pool_name, partial=True)
         for chunk in self.files.pool():
             if chunk.empty:
                 continue
-            X = self.maker.features(chunk)
+            X = self.maker.features(chunk, misfits)
             kept = ~np.isin(row_hashes(X), self.left_out) if len(self.left_out) else slice(None)
             if len(X[kept]):
                 yield chunk[kept], X[kept]
+        self.maker.columns.check(misfits)
+        if tell:
+            for note in misfits.notes():
+                tell(note)
 
     def random_features(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Features of ``count`` random rows of the sample, or of all if there are no more."""
         rows = rng.permutation(len(self.sample))[:count]
-        return self.maker.features(self.sample.iloc[np.sort(rows)])
+        return self.maker.features(self.sample.iloc[np.sort(rows)], self.files.pool_name)
 
     @property
     def pool_is_sampled(self) -> bool:
@@ -207,21 +179,26 @@ def open_tables(files: TableFiles, budget: int, rng: np.random.Generator, say: S
     cells = read_known(files, say)
     sample, pool_size = random_rows(files.pool(), KEPT, rng)
     names = [name for name in own_columns(cells.labeled) if name != files.target]
-    deciding = pd.concat([cells.labeled[names], sample[names]], ignore_index=True)
-    maker = FeatureMaker.fitted(deciding, files.reading)
-    for note in maker.columns.notes:
-        say(note)
+    maker = FeatureMaker.fitted(
+        files.reading, (str(files.labeled), cells.labeled[names]), (files.pool_name, sample[names])
+    )
+    for line in decision_lines(maker.columns.decisions):
+        say(line)
     validation = None
     if cells.validation is not None:
-        validation = LabeledRows(maker.features(cells.validation), cells.y_validation)
-    known = KnownRows(LabeledRows(maker.features(cells.labeled), cells.y), validation)
+        misfits = Misfits(str(files.validation))
+        validation = LabeledRows(maker.features(cells.validation, misfits), cells.y_validation)
+        for note in misfits.notes():
+            say(note)
+    labeled = LabeledRows(maker.features(cells.labeled, str(files.labeled)), cells.y)
+    known = KnownRows(labeled, validation)
     found = UserTables(files, cells, known, sample, pool_size, maker, np.empty(0, np.uint64))
     found = without_known_rows(found, rng, say)
     if found.pool_size < budget:
         raise UserError(f"--budget {budget}: the pool has {found.pool_size:,} rows, ask for fewer")
     say(
         f"{len(known.labeled):,} labeled rows, {found.pool_size:,} pool rows; "
-        f"{known.labeled.X.shape[1]} features of {len(maker.columns.texts)} columns, "
+        f"{known.labeled.X.shape[1]} features of {len(maker.columns.readers)} columns, "
         f"{len(cells.spelling)} classes"
     )
     return found
@@ -235,9 +212,9 @@ def without_known_rows(found: UserTables, rng: np.random.Generator, say: Say) ->
     """
     content = KnownContent.of(found.known)
     overlap = content.count(
-        (X for _, X in found.pool())
+        (X for _, X in found.pool(say))
         if found.pool_is_sampled
-        else [found.maker.features(found.sample)]
+        else [found.maker.features(found.sample, found.files.pool_name)]
     )
     for line in overlap.lines():
         say(line)
@@ -245,7 +222,7 @@ def without_known_rows(found: UserTables, rng: np.random.Generator, say: Say) ->
         return found
     if overlap.either == found.pool_size:
         raise UserError(
-            f"each row of the pool, {found.files.unlabeled or found.files.labeled}, equals a row "
+            f"each row of the pool, {found.files.pool_name}, equals a row "
             "whose class is known: there is nothing to label"
         )
     rest = replace(found, left_out=content.hashes)

@@ -11,6 +11,7 @@ from common.errors import UserError, check_known
 from common.files import prepare_folder, write_files
 from common.kinds import Protocol
 from common.registry import check_free
+from data_prep.columns import decision_lines
 from data_prep.feature_choice import split_token
 from data_prep.reading import TableReading, as_option
 from data_utils import Table, load
@@ -200,7 +201,8 @@ class BenchBuilder:
                 name, options.data_dir, source=options.source, quiet=options.quiet, **own
             )
             self.say(f"{name}: found in {self.tables[name].place}")
-            for note in self.tables[name].data.notes:
+            data = self.tables[name].data
+            for note in (*data.notes, *decision_lines(data.columns)):
                 self.say(note)
         return self.tables[name], pca
 

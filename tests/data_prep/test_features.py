@@ -45,4 +45,4 @@ def test_each_named_feature_is_the_column_of_the_file_that_it_names(own, tmp_pat
     assert load("breast_cancer").data.names[0] == "mean radius"
     assert load("wine").data.names[-1] == "alcohol"
     lists = pd.DataFrame({"e": [[1, 2], [3, 4]], "a": ["x", "y"]})
-    assert Columns().fit(lists).feature_names == ["e[0]", "e[1]", "a=y"]
+    assert Columns().fit(("own", lists)).feature_names == ["e[0]", "e[1]", "a=y"]

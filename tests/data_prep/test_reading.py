@@ -109,7 +109,9 @@ def test_label_reads_all_its_files_by_the_options(frame, files, tmp_path, capsys
         assert found["separator"] == ("~" if len(arguments) > 1 else None)
     plain, odd = written
     assert odd["y"].tolist() == [f"{text},0" for text in plain["y"]]
-    pd.testing.assert_frame_equal(odd.drop(columns="y"), plain.drop(columns="y"))
+    pd.testing.assert_frame_equal(
+        odd.drop(columns=["y", "source_file"]), plain.drop(columns=["y", "source_file"])
+    )
 
 
 def test_main_llm_reads_texts_and_classes_by_the_options(frame, files):

@@ -44,7 +44,7 @@ def test_missing_numbers_become_the_median_of_labeled_and_pool(bank, tmp_path):
     bank.to_csv(path, index=False)
     table = load(str(path), target="y")
     missing = int(bank["balance"][bank["y"].notna()].isna().sum())
-    assert any(f"'balance': {missing} missing numbers" in note for note in table.data.notes)
+    assert [d.missing for d in table.data.columns if d.column == "balance"] == [missing]
     assert table.data.dropped == ((10, "no 'y'"),)
     np.testing.assert_array_equal(table.data.rows, np.flatnonzero(bank["y"].notna()))
     column = int(np.flatnonzero(np.isnan(table.data.X).any(axis=0))[0])
@@ -66,10 +66,11 @@ def test_columns_that_say_nothing_are_left_out_with_a_note(bank, tmp_path):
     bank.to_csv(path, index=False)
     table = load(str(path), target="y")
     np.testing.assert_array_equal(table.data.X, load("bank").data.X)
-    assert [note for note in table.data.notes if "left out" in note] == [
-        "column 'same' is left out: it is constant",
-        "column 'empty' is left out: it is constant",
-        "column 'name' is left out: 4,521 different texts",
+    left = [(d.column, d.why) for d in table.data.columns if d.read_as == "left out"]
+    assert left == [
+        ("same", "it is constant"),
+        ("empty", "it is empty"),
+        ("name", "an id: a different text in every row"),
     ]
 
 

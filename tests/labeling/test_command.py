@@ -165,7 +165,7 @@ BAD = {
         {}, {"pool": lambda t: t.assign(age="1e300")}, "too large to standardise",
     ),
     "infinite in validation": (
-        {}, {"validation": lambda t: t.assign(age="inf")}, "column 'age' holds infinite numbers",
+        {}, {"validation": lambda t: t.assign(age="inf")}, "column 'age' holds an infinite number",
     ),
     "infinite numbers": ({}, {"pool": lambda t: t.assign(age="inf")}, "an infinite number"),
 }  # fmt: skip

@@ -148,7 +148,7 @@ def test_known_rows_are_no_part_of_the_pool(kept, folder, capsys, run, cells, mo
     """Also if the pool is larger than what is held: 100 rows then stand for 50,000."""
     monkeypatch.setattr(user_tables, "KEPT", kept)
     add_to_pool(folder, cells, labeled=12, validation=3)
-    options = ["--budget=100", "--method=pseudo"]
+    options = ["--budget=100", "--method=pseudo", "--unseen=other"]
     assert run(folder, *options) == 0
     told = capsys.readouterr().out
     assert (
@@ -175,7 +175,7 @@ def test_known_rows_of_one_file_and_a_pool_of_nothing_else(folder, capsys, run, 
     rows = cells(folder / "plus.csv").query("round != '0'")["source_row"].astype(int)
     assert (rows >= 140).all()
     pd.concat([labeled, again]).to_csv(folder / "both.csv", index=False)
-    assert run(folder, "--force", labeled="both.csv", pool=None) == 2
+    assert run(folder, "--force", "--unseen=other", labeled="both.csv", pool=None) == 2
     assert "each row of the pool" in error_of(capsys)
 
 
@@ -213,7 +213,8 @@ def test_an_output_is_read_again_and_its_rows_keep_their_first_source(folder, ca
     pd.concat([first, by_hand]).to_csv(folder / "plus.csv", index=False)
     capsys.readouterr()
     out = folder / "again.csv"
-    assert run(folder, f"--out={out}", labeled="plus.csv", pool="plus_left.csv") == 0
+    options = [f"--out={out}", "--unseen=other"]
+    assert run(folder, *options, labeled="plus.csv", pool="plus_left.csv") == 0
     told = capsys.readouterr().out
     assert told.count("was written by label.py") == 2
     assert f"{len(first) + 1} labeled rows, {len(left)} pool rows; " in told

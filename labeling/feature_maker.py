@@ -1,0 +1,50 @@
+"""Features of a user's cells: typed, filled, standardised."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from common.errors import UserError
+from data_prep.columns import Columns, Misfits
+from data_prep.reading import TableReading
+
+
+@dataclass(frozen=True)
+class FeatureMaker:
+    """What makes features of cells: column types, then medians for missing numbers and scales."""
+
+    columns: Columns
+    scaler: Pipeline
+
+    @classmethod
+    def fitted(cls, reading: TableReading, *tables: tuple[str, pd.DataFrame]) -> "FeatureMaker":
+        """Decided by the cells of these tables, without the target; each has a name.
+
+        Raises UserError as ``Columns.fit`` does.
+        """
+        columns = Columns(reading).fit(*tables)
+        scaler = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+        with np.errstate(all="ignore"):  # ``features`` reports an overflow
+            scaler.fit(np.vstack([columns.transform(cells, name) for name, cells in tables]))
+        return cls(columns, scaler)
+
+    def features(self, cells: pd.DataFrame, table: Misfits | str) -> np.ndarray:
+        """Features (n, D), standardised and finite. table : see ``Columns.transform``.
+
+        Raises UserError as ``Columns.transform`` does, and for numbers that overflow.
+        """
+        X = self.columns.transform(cells, table)
+        with np.errstate(all="ignore"):
+            X = self.scaler.transform(X)  # fills NaN
+        bad = ~np.isfinite(X)
+        if bad.any():
+            name = self.columns.names[int(bad.any(axis=0).argmax())]
+            raise UserError(
+                f"column {name!r} holds numbers too large to standardise: divide the column by "
+                "something"
+            )
+        return X
