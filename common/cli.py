@@ -1,13 +1,15 @@
 """The command line of every script: options as a dataclass, Ctrl-C and exit codes.
 
-Exit codes: 0, done; 2, a mistake that the user can mend, told in one line; 3, label.py advises
-against the labels; 130, stopped by Ctrl-C.
+Exit codes: 0, done; 2, a mistake that the user can mend, or an answer that could not be printed,
+told in one line; 3, label.py advises against the labels; 130, stopped by Ctrl-C.
 Only the standard library is imported here, so that a mistake in the options is told at once.
 """
 
 import argparse
+import errno
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +21,13 @@ from typing import Any
 from common.errors import UserError
 from common.escape import terminal
 from common.kinds import ModelKind, PenaltyRule
+from common.printing import careful_streams
 
+# How libraries say that the system has no more memory or threads for them.
+SHORT = re.compile(
+    r"(?i)out of memory|not enough memory|(?:cannot|can't) allocate|excessive memory usage"
+    r"|failed to map segment|can't start new thread|error return without exception set"
+)
 NOTHING_KEPT = "no result was changed"  # what Ctrl-C says, unless ``told_if_stopped`` knows better
 
 
@@ -35,31 +43,67 @@ def run_command(
     defaults : an instance of the script's options class. given : the options that the user set, by
     name.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that lacks ± still gets a table
-    code: int | None = 0
+    with careful_streams() as out:
+        code = _exit_code(prog, defaults, action, argv)
+        out.flush()
+        if out.failure and code in (0, 3):  # in other cases a line has been printed
+            print(
+                "error: standard output did not take the whole answer "
+                f"({out.failure}); files are written all the same",
+                file=sys.stderr,
+            )
+        return code or (2 if out.failure else 0)
+
+
+def _exit_code(
+    prog: str,
+    defaults: Any,
+    action: Callable[[Any, dict[str, Any]], int | None],
+    argv: Sequence[str] | None,
+) -> int:
     before = sys.argv
     if argv is not None:  # called from Python: run.json is to record this command
         sys.argv = [prog, *argv]
     try:
-        code = action(*parse(prog, argv, defaults))
-        sys.stdout.flush()
+        return action(*parse(prog, argv, defaults)) or 0
+    except SystemExit:  # of --help
+        return 0
     except UserError as error:
         print(terminal(f"error: {error}"), file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        _drop_stdout()
-    except OSError as error:  # common/files.py reports its own errors: this one is of printing
-        _drop_stdout()
-        print(f"error: cannot print the table: {error.strerror}", file=sys.stderr)
+    except (MemoryError, OSError, RuntimeError, ImportError, SystemError) as error:
+        words = shortage(error)
+        if not words:
+            raise
+        print(terminal(f"error: {words}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(_stopped(str(stop)), file=sys.stderr)
         return 130
     finally:
         sys.argv = before
-    return code or 0
+
+
+def shortage(error: BaseException) -> str:
+    """What the system refused, in a sentence: memory, threads, open files, a path; "" if nothing.
+
+    Printing is not among it: ``careful_streams`` sees to that.
+    """
+    number, text = getattr(error, "errno", None), " ".join(str(error).split())
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open: raise the limit (ulimit -n), or give fewer --jobs"
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or SHORT.search(text):
+        return "there is too little memory: close other programs, or give fewer --jobs"
+    if isinstance(error, OSError):
+        where = f"{shorten_path(error.filename)}: " if error.filename else ""
+        return f"the system refuses: {where}{error.strerror or text}"
+    return ""
+
+
+def shorten_path(path: Any) -> str:
+    """A path for a message: its beginning and its end if it is very long."""
+    text = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
+    return text if len(text) <= 300 else f"{text[:140]} … {text[-140:]}"
 
 
 def _stopped(kept: str) -> str:
@@ -77,10 +121,6 @@ def told_if_stopped(kept: Callable[[], str]) -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(str(stop) or kept()) from None
-
-
-def _drop_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def narrator(quiet: bool) -> Callable[[str], None]:

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -47,10 +47,9 @@ def run(options: LabelOptions) -> int:
         answer = measured_answer(settings, labeler, tables, rng)
         refused = not (answer.advises_use or settings.anyway)
         if refused or settings.outputs is None:
-            with suppress(BrokenPipeError):  # the exit code is the answer, whoever reads on
-                print_lines(answer.lines())
-                if settings.outputs is not None:
-                    print_lines([f"{settings.outputs.labeled} is not written: --anyway writes it"])
+            print_lines(answer.lines())
+            if settings.outputs is not None:
+                print_lines([f"{settings.outputs.labeled} is not written: --anyway writes it"])
             return ADVISED_AGAINST if refused else 0
         pool = labeled_pool(settings, labeler, tables)
         manifest = answer.manifest() | file_facts(labeler, tables, pool) | run_facts(options)
