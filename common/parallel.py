@@ -3,8 +3,6 @@
 Results come in the order of the tasks, and a task gives the same bytes wherever it runs.
 """
 
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from common.dask_cluster import run_on_cluster
+from common.files import temporary_file
 from common.plugins import Plugin, in_use, use
 
 # From this many numbers in the features on, torch's products are worth several threads.
@@ -107,11 +106,9 @@ def _write_step(path: Path, number: int) -> None:
 @contextmanager
 def _steps_of_processes(on_step: OnStep) -> Iterator[Path]:
     """A file to which processes write their steps; a thread tells them to on_step."""
-    handle, name = tempfile.mkstemp(prefix="steps-")
-    os.close(handle)
-    path, done = Path(name), threading.Event()
+    done = threading.Event()
 
-    def tell() -> None:
+    def tell(path: Path) -> None:
         with path.open() as file:
             last = False
             while not last:
@@ -119,14 +116,14 @@ def _steps_of_processes(on_step: OnStep) -> Iterator[Path]:
                 for line in file:
                     on_step(int(line))
 
-    thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
-    try:
-        yield path
-    finally:
-        done.set()
-        thread.join()
-        path.unlink(missing_ok=True)
+    with temporary_file("salutary-steps-") as path:
+        thread = threading.Thread(target=tell, args=(path,), daemon=True)
+        thread.start()
+        try:
+            yield path
+        finally:
+            done.set()
+            thread.join()
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def careful_streams() -> Iterator[CarefulStream]:
     for stream in (out, err):
         with suppress(AttributeError):
             stream.reconfigure(errors="replace")  # a terminal that lacks ± still gets a table
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out, err
     try:
         yield out
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from common.errors import UserError
-from common.files import csv_bytes, json_bytes, write_files
+from common.files import STAGE, csv_bytes, json_bytes, write_files
 from common.program import library_versions
 from common.provenance import provenance
 from data_prep.columns import decisions_record
@@ -231,7 +231,7 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     frames = [
         _read_run(path.parent, path.parent.relative_to(root).as_posix())
         for path in sorted(root.rglob(RUN))
-        if find_curves(path.parent)
+        if find_curves(path.parent) and STAGE not in path.parts
     ]
     if not frames:
         raise UserError(f"{root} has no results: no folder in it has {RUN} and {CURVES}")

@@ -53,7 +53,7 @@ def run(options: LabelOptions) -> int:
             return ADVISED_AGAINST if refused else 0
         pool = labeled_pool(settings, labeler, tables)
         manifest = answer.manifest() | file_facts(labeler, tables, pool) | run_facts(options)
-    written = write_outputs(settings.outputs, tables, pool, manifest)
+    written = write_outputs(settings.outputs, tables, pool, manifest, force=options.force)
 
     print_lines(answer.lines())
     if tables.pool_is_sampled:

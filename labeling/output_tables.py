@@ -97,13 +97,19 @@ def check_outputs(outputs: OutputFiles, inputs: Collection[Path], *, force: bool
 
 
 def write_outputs(
-    outputs: OutputFiles, user_tables: UserTables, pool: LabeledPool, manifest: Mapping[str, Any]
+    outputs: OutputFiles,
+    user_tables: UserTables,
+    pool: LabeledPool,
+    manifest: Mapping[str, Any],
+    *,
+    force: bool,
 ) -> list[WrittenFile]:
     """Write all files, or none; returns the tables.
 
     The first has the labeled rows (round 0), then the rows that were given a label.
-    manifest : what the JSON file says.
-    Raises UserError if a cell cannot be written in the form of the file, or the disk is full.
+    manifest : what the JSON file says. force : existing files may be written over.
+    Raises UserError if a cell cannot be written in the form of the file, if the disk is full, or if
+    a file has appeared since ``check_outputs`` looked; one of the same bytes is no obstacle.
     """
     labels, known = pool.labels, user_tables.cells.labeled
     parts = [[as_written(known, None, user_tables)]]
@@ -123,7 +129,7 @@ def write_outputs(
             frame[name] = counts
         contents[path.name] = tables.as_file(frame, path, numbers)
         written.append(file)
-    write_files(outputs.labeled.parent, contents)
+    write_files(outputs.labeled.parent, contents, overwrite=force)
     return written
 
 

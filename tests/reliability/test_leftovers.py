@@ -1,0 +1,60 @@
+"""What killed runs leave is removed by the next run that owns it, and only that (row P8)."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from common import files
+from experiments.results import load_results
+from tests.helpers import ROOT, main
+
+STAGED = """
+import os, signal, sys
+from pathlib import Path
+from common import files
+files._put_in_place = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+files.write_files(Path(sys.argv[1]), {"curves.csv": b"x", "run.json": b"{}"})
+"""
+STEPS = """
+import os, signal
+from common.files import temporary_file
+with temporary_file("salutary-test-"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(script: str, *arguments: str, **options) -> None:
+    words = [sys.executable, "-c", script, *arguments]
+    assert subprocess.run(words, cwd=ROOT, **options).returncode == -signal.SIGKILL
+
+
+def test_a_killed_run_leaves_nothing_after_the_next(tmp_path):
+    """P8: the next run of the command removes the stage, and no file of the user's."""
+    folder = tmp_path / "breast_cancer-paper"
+    folder.mkdir()
+    for name in (".curves.csv.123.part", ".probe.7", "mine.part"):
+        (folder / name).write_text("a file of the user's")
+    killed(STAGED, str(folder))
+    assert (folder / files.STAGE).is_dir()
+    quick = "--dataset breast_cancer --rounds 1 --budget 3 --methods random --no-plot --quiet"
+    assert main("binary", [*quick.split(), "--out", str(tmp_path)]) == 0
+    named = {path.name for path in folder.iterdir()}
+    mine = {".curves.csv.123.part", ".probe.7", "mine.part"}
+    assert named == mine | {"curves.csv", "picks.csv", "run.json", "runs"}
+    assert not list(folder.rglob(files.STAGE))
+    killed(STAGED, str(folder))
+    assert len(load_results(tmp_path)) == 2  # what is staged is no result
+
+
+def test_temporary_files_of_killed_runs_go_and_those_of_others_stay(tmp_path, monkeypatch):
+    """P8: the file to which worker processes write their steps."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed(STEPS, env={"TMPDIR": str(tmp_path), "PATH": ""})
+    (left,) = tmp_path.iterdir()
+    with files.temporary_file("salutary-test-") as first:
+        assert not left.exists()
+        with files.temporary_file("salutary-test-") as second:
+            assert {first, second} == set(tmp_path.iterdir())
+    assert not list(Path(tmp_path).iterdir())

@@ -1,0 +1,100 @@
+"""A failed print costs no result, and never looks like success (rows F1, F8, P9 and P12)."""
+
+import subprocess
+import sys
+
+import pytest
+
+from common.cli import shortage
+from tests.helpers import ROOT
+
+EXPERIMENT = "--rounds 1 --budget 3 --methods random,entropy --seeds 0"
+SCRIPTS = {
+    "main_binary.py": f"--dataset breast_cancer --no-plot {EXPERIMENT} --out",
+    "compare.py": f"--datasets breast_cancer {EXPERIMENT} --out",
+    "explore.py": "boundary --dataset breast_cancer --protocol strict --seeds 0 --rounds 2 "
+    "--budget 3 --out",
+}
+LAST = {  # the file that each writes last
+    "main_binary.py": "breast_cancer-paper/picks.csv",
+    "compare.py": "report.md",
+    "explore.py": "boundary.csv",
+}
+FAILED = "error: standard output did not take the whole answer"
+
+
+def shell_line(line: str, **options) -> subprocess.CompletedProcess:
+    """A line of the shell in the root; PY is this interpreter."""
+    line = "set -o pipefail; " + line.replace("PY", sys.executable)
+    return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, **options)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_reader_that_leaves_costs_no_result(script, tmp_path):
+    """F1."""
+    done = shell_line(f"PY {script} {SCRIPTS[script]} {tmp_path} | head -n 1")
+    assert done.returncode == 2, done.stderr
+    assert f"{FAILED} (Broken pipe)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / LAST[script]).stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"), [(">&-", 2), (">/dev/full", 2), ("2>&-", 0), ("2>/dev/full", 0)]
+)
+def test_a_stream_that_is_closed_or_full_costs_no_result(redirection, code, tmp_path):
+    """F8."""
+    done = shell_line(f"PY main_binary.py {SCRIPTS['main_binary.py']} {tmp_path} {redirection}")
+    assert done.returncode == code, done.stderr
+    assert (FAILED in done.stderr) == (code == 2)
+    assert "Traceback" not in done.stderr
+    assert ("random" in done.stdout.lower()) == (code == 0)
+    assert (tmp_path / LAST["main_binary.py"]).stat().st_size
+
+
+def test_with_every_stream_closed_no_file_gets_what_is_printed(tmp_path):
+    """F8: a file that is opened then would get the number of standard output."""
+    arguments = f"{SCRIPTS['main_binary.py']} {tmp_path} --jobs 2 --seeds 0,1"
+    assert shell_line(f"PY main_binary.py {arguments} <&- >&- 2>&-").returncode == 2
+    folder = tmp_path / "breast_cancer-paper"
+    assert (folder / "curves.csv").read_text().startswith("dataset,protocol,")
+    assert len(list(folder.rglob("*.json.gz"))) == 4
+
+
+def test_a_path_that_is_too_long_is_told_as_such():
+    """P9."""
+    done = shell_line(f"PY label.py --labeled {'a' * 5000}.csv --target y --out x.csv")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "File name too long" in done.stderr
+    assert "standard output" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError("Unable to allocate 3 EiB"), "too little memory"),
+        (OSError(12, "Cannot allocate memory"), "too little memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory"),
+        (RuntimeError("can't start new thread"), "too little memory"),
+        (ImportError("x.so: failed to map segment from shared object"), "too little memory"),
+        (OSError(24, "Too many open files", "a.csv"), "ulimit -n"),
+        (OSError(36, "File name too long", "a" * 999), "File name too long"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ""),
+        (ImportError("No module named 'x'"), ""),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
+)
+def test_what_the_system_refuses_is_told_in_a_line(error, said):
+    """P12; a mistake of ours keeps its traceback."""
+    assert said in shortage(error)
+    assert bool(shortage(error)) == bool(said)
+    assert len(shortage(error)) < 500
+
+
+def test_too_little_memory_ends_in_one_line():
+    """P12: a real limit, which is met while the libraries load."""
+    done = shell_line("ulimit -v 300000; OPENBLAS_NUM_THREADS=1 PY main_binary.py --list")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: there is too little memory")
+    assert "Traceback" not in done.stderr
