@@ -5,6 +5,7 @@ told in one line; 3, label.py advises against the labels; 130, stopped by Ctrl-C
 Only the standard library is imported here, so that a mistake in the options is told at once.
 """
 
+import _thread
 import argparse
 import errno
 import gc
@@ -12,6 +13,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field, fields, replace
@@ -43,7 +45,7 @@ def run_command(
     defaults : an instance of the script's options class. given : the options that the user set, by
     name.
     """
-    with careful_streams() as out:
+    with careful_streams() as out, ctrl_c_again():
         code = _exit_code(prog, defaults, action, argv)
         out.flush()
         if out.failure and code in (0, 3):  # in other cases a line has been printed
@@ -126,6 +128,30 @@ def told_if_stopped(kept: Callable[[], str]) -> Iterator[None]:
 def narrator(quiet: bool) -> Callable[[str], None]:
     """What prints a script's remarks, or with --quiet keeps silent."""
     return (lambda text: None) if quiet else (lambda text: print(terminal(text)))
+
+
+@contextmanager
+def ctrl_c_again() -> Iterator[None]:
+    """Meanwhile, a Ctrl-C that Python drops comes again.
+
+    Python drops what is raised in a destructor and in a function that C code calls, such as the one
+    with which threadpoolctl looks for libraries.
+    """
+    before = sys.unraisablehook
+
+    def hook(dropped: Any) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            before(dropped)
+            return
+        again = threading.Timer(0.05, _thread.interrupt_main)  # once that function is left
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager

@@ -252,7 +252,8 @@ def _undo(folder: Path, names: Iterable[str]) -> None:
             else:
                 (folder / name).unlink(missing_ok=True)
         except OSError:
-            stuck.append(name)
+            if not _is_back(folder, name):
+                stuck.append(name)
     if stuck:
         raise UserError(
             f"cannot put the old files back in {folder}: {', '.join(stuck)} changed, the others "
@@ -260,6 +261,13 @@ def _undo(folder: Path, names: Iterable[str]) -> None:
         )
     (stage / UNDO).unlink()
     _sync(folder)
+
+
+def _is_back(folder: Path, name: str) -> bool:
+    """Whether the old file is in its place: it never went, if it cannot be removed."""
+    with suppress(OSError):
+        return (folder / STAGE / OLD / name).read_bytes() == (folder / name).read_bytes()
+    return False
 
 
 def _recover(folder: Path) -> None:

@@ -7,7 +7,6 @@ import sys
 import pandas as pd
 import pytest
 
-from labeling import command
 from tests.helpers import error_of, shell
 
 ADDED = ["benefit", "runner_up", "probability", "round", "source_file", "source_row"]

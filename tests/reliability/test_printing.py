@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from common.cli import shortage
-from tests.helpers import ROOT
+from tests.helpers import ROOT, error_of, main
 
 EXPERIMENT = "--rounds 1 --budget 3 --methods random,entropy --seeds 0"
 SCRIPTS = {
@@ -61,13 +61,14 @@ def test_with_every_stream_closed_no_file_gets_what_is_printed(tmp_path):
     assert len(list(folder.rglob("*.json.gz"))) == 4
 
 
-def test_a_path_that_is_too_long_is_told_as_such():
+@pytest.mark.parametrize("option", ["--data-dir", "--plugin"])
+def test_a_path_that_is_too_long_is_told_as_such(option, capsys):
     """P9."""
-    done = shell_line(f"PY label.py --labeled {'a' * 5000}.csv --target y --out x.csv")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "File name too long" in done.stderr
-    assert "standard output" not in done.stderr
+    assert main("binary", [option, "/" + "a" * 5000 + ".py"]) == 2
+    told = error_of(capsys)
+    assert "File name too long" in told
+    assert "standard output" not in told
+    assert len(told) < 6000
 
 
 @pytest.mark.parametrize(
