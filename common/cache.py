@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import UserError
+from common.files import alone_in
 
 
 def cache_folder(name: str) -> Path:
@@ -34,10 +35,13 @@ def cached_array(name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     array = make()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f"{path.name}.{os.getpid()}.part"
-        with part.open("wb") as stream:
-            np.save(stream, array)
-        part.replace(path)
+        part = folder / f"{path.name}.part"  # that of a killed run is written over
+        with alone_in(folder):
+            with part.open("wb") as stream:
+                np.save(stream, array)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
     except OSError as error:
         raise unwritable_cache(folder, error) from error
     return array

@@ -6,7 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from common import files
+from common.cache import cached_array
 from experiments.results import load_results
 from tests.helpers import ROOT, main
 
@@ -16,6 +19,12 @@ from pathlib import Path
 from common import files
 files._put_in_place = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 files.write_files(Path(sys.argv[1]), {"curves.csv": b"x", "run.json": b"{}"})
+"""
+KILL_AT_SAVE = """
+import os, signal
+import numpy as np
+from common.cache import cached_array
+np.save = lambda stream, array: (stream.write(b"cut"), os.kill(os.getpid(), signal.SIGKILL))
 """
 STEPS = """
 import os, signal
@@ -46,6 +55,16 @@ def test_a_killed_run_leaves_nothing_after_the_next(tmp_path):
     assert not list(folder.rglob(files.STAGE))
     killed(STAGED, str(folder))
     assert len(load_results(tmp_path)) == 2  # what is staged is no result
+
+
+def test_a_cut_array_of_a_killed_run_is_written_over(tmp_path, monkeypatch):
+    """P8: the cache of features."""
+    monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path))
+    script = f"{KILL_AT_SAVE}cached_array('probe', lambda: np.arange(5))"
+    killed(script, env={"SALUTARY_CACHE": str(tmp_path), "PATH": ""})
+    assert len(list(tmp_path.rglob("*"))) == 2  # the folder and what is left
+    assert cached_array("probe", lambda: np.arange(5)).tolist() == [0, 1, 2, 3, 4]
+    assert [path.name for path in (tmp_path / "features").iterdir()] == ["probe.npy"]
 
 
 def test_temporary_files_of_killed_runs_go_and_those_of_others_stay(tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from common.cli import shortage
+from common.cli import run_command, shortage
+from labeling.options import LabelOptions
 from tests.helpers import ROOT, error_of, main
 
 EXPERIMENT = "--rounds 1 --budget 3 --methods random,entropy --seeds 0"
@@ -50,6 +51,20 @@ def test_a_stream_that_is_closed_or_full_costs_no_result(redirection, code, tmp_
     assert "Traceback" not in done.stderr
     assert ("random" in done.stdout.lower()) == (code == 0)
     assert (tmp_path / LAST["main_binary.py"]).stat().st_size
+
+
+@pytest.mark.parametrize(("answer", "code"), [(None, 2), (3, 3)])
+def test_the_code_of_an_answer_stays(answer, code, monkeypatch, capsys):
+    """F1: 3 is the answer of label.py."""
+
+    def action(options, given):
+        print("the answer " * 9999)
+        return answer
+
+    with open("/dev/full", "w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        assert run_command("label.py", LabelOptions(), action, []) == code
+    assert f"{FAILED} (No space left on device)" in error_of(capsys)
 
 
 def test_with_every_stream_closed_no_file_gets_what_is_printed(tmp_path):

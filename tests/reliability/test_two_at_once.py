@@ -65,7 +65,7 @@ def test_the_same_command_twice_at_once_ends_well_twice(line, folder, same, tmp_
     errors = [process.communicate(timeout=200)[1].decode() for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
     alone = {"main_binary.py": main_binary, "compare.py": compare, "explore.py": explore}[script]
-    assert alone.main([*words[2:], str(tmp_path / "one")]) == 0
+    assert alone.main([*words[2:], str(tmp_path / "one"), "--jobs", "1"]) == 0
     for name in same:
         one, two = (tmp_path / which / folder / name for which in ("one", "two"))
         if name == "table.csv":  # all but how long it took
