@@ -102,6 +102,11 @@ def existing(place: Path, files: Sequence[File]) -> list[Path] | None:
     return paths
 
 
+def contents(path: Path, stored: bytes) -> bytes:
+    """The bytes that ``path`` stores, unpacked as the end of its name says."""
+    return UNPACK.get(path.suffix, bytes)(stored)
+
+
 def read_file(file: File, path: Path) -> tuple[pd.DataFrame, FileFacts]:
     """``path`` as a frame of numbers and, in its text columns, str; and its facts.
 
@@ -110,7 +115,7 @@ def read_file(file: File, path: Path) -> tuple[pd.DataFrame, FileFacts]:
     """
     try:
         stored = path.read_bytes()
-        content = UNPACK.get(path.suffix, bytes)(stored)
+        content = contents(path, stored)
         frame = (file.parse or _parser(file))(content)
     except (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         raise UserError(f"{path} cannot be read, get it again: {error}") from error

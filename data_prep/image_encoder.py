@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,16 +17,22 @@ from data_prep.features import Prepared
 
 
 def encode(
-    data: Prepared, shape: tuple[int, int, int], device: str = "cpu", quiet: bool = True
+    data: Prepared,
+    shape: tuple[int, int, int],
+    device: str = "cpu",
+    quiet: bool = True,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Prepared:
     """Features of a pretrained EfficientNet-Lite0 in place of pixels: (n, 1280), cached by content.
 
     shape : channels, height, width of the images that a row of X holds, values 0 … 1.
+    say : told if what the cache holds is not to be believed, and is made anew.
     Raises UserError if requirements-image.txt is not installed.
     """
     key = hashlib.sha256(np.ascontiguousarray(data.X).tobytes() + str(shape).encode()).hexdigest()
     name = f"efficientnet-lite0-{key[:32]}"
-    made = cached_array(name, lambda: _efficientnet(data.X, shape, device, quiet))
+    make = partial(_efficientnet, data.X, shape, device, quiet)
+    made = cached_array(name, len(data.X), make, say)
     return replace(data, X=made.astype(np.float64), names=())
 
 

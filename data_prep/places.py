@@ -10,8 +10,9 @@ from common.files import display_path
 from common.kinds import Source
 from common.plugins import plugin_with
 from common.program import ROOT
+from data_prep.addresses import out_of_reach
 from data_prep.catalogue import SCRIPTS, Dataset, Version
-from data_prep.download import Uci, Unreachable, cached, fetch, out_of_reach
+from data_prep.download import Uci, Unreachable, cached, fetch
 from data_prep.files import existing
 
 SHIPPED = ROOT / "datasets"

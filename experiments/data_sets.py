@@ -13,8 +13,8 @@ from typing import Any
 from common.errors import UserError, check_known
 from common.escape import terminal
 from common.kinds import Source
+from data_prep.addresses import out_of_reach
 from data_prep.catalogue import DATASETS, PAPER, Dataset, is_own_table
-from data_prep.download import out_of_reach
 from data_prep.feature_choice import AS_THEY_ARE, split_token
 from data_prep.places import Found, MissingData, check_data_dir, fetch_dataset, find, state
 from data_prep.reading import TableReading, as_option, of_use

@@ -73,7 +73,7 @@ def open_table(options: ExperimentOptions, task: Task | None, say: Callable[[str
     if options.features and options.features.image_encoder:
         assert table.dataset.image  # check_options has seen to it
         device = find_device(options.device)
-        data = encode(table.data, table.dataset.image, device, options.quiet)
+        data = encode(table.data, table.dataset.image, device, options.quiet, say)
         table = replace(table, data=data)
     return table
 

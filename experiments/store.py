@@ -22,6 +22,7 @@ import numpy as np
 from common.files import prepare_folder, write_files
 from common.plugins import plugin_with
 from common.program import ROOT, code_files, code_hash, library_versions
+from common.seal import sealed, unsealed
 from data_prep.catalogue import Dataset
 from data_prep.reading import TableReading
 from data_utils import Table
@@ -154,13 +155,15 @@ class Store:
     def recall(self, seed: int, method: str) -> RunRecords | None:
         """A finished run; None if there is none.
 
-        Raises UnusableRun if its file is damaged, or was made by other code of the method.
+        Raises UnusableRun if its file is damaged, is that of another run, or was made by other code
+        of the method.
         """
         path = self.folder / file_name(seed, method)
         if not path.is_file():
             return None
         try:
-            kept = json.loads(gzip.decompress(path.read_bytes()))
+            text = unsealed(gzip.decompress(path.read_bytes()), self._key(seed, method))
+            kept = json.loads(text)
             records = from_plain(kept)
             code = kept["code"]
         except (OSError, EOFError, zlib.error, ValueError, TypeError, LookupError) as error:
@@ -172,14 +175,19 @@ class Store:
     def keep(self, seed: int, method: str, records: RunRecords) -> None:
         """Put a finished run into the store. Raises UserError if the disk does not take it."""
         text = json.dumps({"code": self.codes[method], **as_plain(records)})
-        packed = gzip.compress(text.encode(), mtime=0)
+        packed = gzip.compress(sealed(text.encode(), self._key(seed, method)), mtime=0)
         write_files(self.folder, {file_name(seed, method): packed})
+
+    def _key(self, seed: int, method: str) -> str:
+        """What a file must belong to: the experiment, the method and the seed."""
+        return f"{self.folder.name}/{file_name(seed, method)}"
 
     def runs(self) -> Iterator[tuple[int, str]]:
         """Seed and method of every run that has a file: ascending seeds, known methods in order."""
         order = {method: number for number, method in enumerate(known_methods())}
         named = [path.name.removesuffix(".json.gz") for path in self.folder.glob("*.json.gz")]
-        pairs = [(int(seed), method) for method, _, seed in (n.rpartition("-") for n in named)]
+        parts = (name.rpartition("-") for name in named)
+        pairs = [(int(seed), method) for method, _, seed in parts if seed.isdecimal()]
         yield from sorted(pairs, key=lambda run: (run[0], order.get(run[1], len(order)), run[1]))
 
 

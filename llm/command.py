@@ -61,7 +61,7 @@ def run(options: LanguageOptions, given: dict[str, Any]) -> None:
     for note in data.notes:
         say(note)
     start = perf_counter()
-    table = data.table(asked.device, options.quiet)
+    table = data.table(asked.device, options.quiet, say)
     say(f"{len(texts.y):,} embeddings of {encoder.name} in {perf_counter() - start:.1f} s")
 
     settings = settle(asked, given, table.dataset)

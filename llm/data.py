@@ -1,5 +1,6 @@
 """The texts of a run as the encoder reads them, their embeddings as a data set, and its splits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -41,12 +42,14 @@ class LanguageData:
         """The classes, sorted, (K,): a class number is a position in them."""
         return np.unique(self.texts.y)
 
-    def table(self, device: str, quiet: bool) -> Table:
+    def table(
+        self, device: str, quiet: bool, say: Callable[[str], None] = lambda text: None
+    ) -> Table:
         """The embeddings as a data set, as the loop of experiments/ takes it.
 
-        quiet : show no progress bar. Raises UserError as ``embed`` does.
+        quiet : show no progress bar. say : as of ``embed``. Raises UserError as ``embed`` does.
         """
-        X = embed(self.encoder, self.tokens, device, quiet)
+        X = embed(self.encoder, self.tokens, device, quiet, say)
         texts = self.texts
         data = Prepared(X, texts.y, texts.rows, texts.dropped, texts.notes)
         dataset = replace(own_dataset(texts.name, data), name=texts.name, title=texts.title)

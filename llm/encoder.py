@@ -11,7 +11,7 @@ import importlib.util
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,10 +219,17 @@ def _digest(folder: Path) -> str:
 # --- embeddings -----------------------------------------------------------------------------------
 
 
-def embed(encoder: Encoder, tokens: Tokens, device: str = "cpu", quiet: bool = True) -> np.ndarray:
+def embed(
+    encoder: Encoder,
+    tokens: Tokens,
+    device: str = "cpu",
+    quiet: bool = True,
+    say: Callable[[str], None] = lambda text: None,
+) -> np.ndarray:
     """Mean-pooled embeddings (n, D) in float64.
 
     They are cached by the contents of the encoder and of the texts. quiet : show no progress bar.
+    say : told if what the cache holds is not to be believed, and is made anew.
     Raises UserError as ``Encoder.body`` does, or if the cache cannot be written to.
     """
     ids = [[item["input_ids"], item.get("token_type_ids")] for item in tokens.items]
@@ -237,7 +244,7 @@ def embed(encoder: Encoder, tokens: Tokens, device: str = "cpu", quiet: bool = T
                 out[rows] = pooled(body, encoder.padded(tokens[rows], device)).cpu().numpy()
         return out
 
-    return cached_array(f"text-{key[:32]}", make).astype(np.float64)
+    return cached_array(f"text-{key[:32]}", len(ids), make, say).astype(np.float64)
 
 
 def pooled(body: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:

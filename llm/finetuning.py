@@ -5,7 +5,7 @@ A finished training is kept in the run's store, so that a call that was killed n
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from os import cpu_count
 from pathlib import Path
@@ -16,16 +16,20 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from common.cli import narrator
 from common.files import write_files
 from common.kinds import PenaltyRule
 from common.parallel import spread
 from common.program import ROOT, code_hash
+from common.seal import sealed, unsealed
 from data_utils import Split
 from llm.data import LanguageData
 from llm.encoder import Item
 from llm.stand_in import NONE, StandInRun, TrainingSet
 from llm.training import Examples, Recipe, tune
 from strategies.registry import REFERENCES
+
+Say = Callable[[str], None]  # prints a remark
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,12 @@ class FineTuner:
     recipe: Recipe
     store: Path | None = None
 
-    def train(self, split: Split, training: TrainingSet, seed: int) -> FinishedTraining:
+    def train(
+        self, split: Split, training: TrainingSet, seed: int, say: Say = lambda text: None
+    ) -> FinishedTraining:
         """Fine-tune on the training set and predict the test texts, unless it was done before.
 
+        say : told if what is kept of it is not to be believed, and is made anew.
         Raises UserError as ``tune`` does, or if the store cannot be written to.
         """
         classes = self.data.classes
@@ -94,16 +101,32 @@ class FineTuner:
         examples = Examples(self.data.tokens[training.rows], codes, len(classes))
         test = self.data.tokens[split.test]
         name = f"tuned-{self._key(examples, test, seed)}.json"
-        if self.store and (self.store / name).is_file():
-            return FinishedTraining(**json.loads((self.store / name).read_text()))
+        kept = self._recall(name, len(test), say)
+        if kept:
+            return kept
         start = perf_counter()
         tuned = tune(self.data.encoder, examples, test, self.recipe, seed)
         finished = FinishedTraining(
             tuned.predicted.tolist(), tuned.parameters, perf_counter() - start
         )
         if self.store:
-            write_files(self.store, {name: json.dumps(asdict(finished)).encode()})
+            text = json.dumps(asdict(finished)).encode()
+            write_files(self.store, {name: sealed(text, name)})
         return finished
+
+    def _recall(self, name: str, texts: int, say: Say) -> FinishedTraining | None:
+        """The kept training; None, and a note, if its file is not to be believed."""
+        if self.store is None or not (self.store / name).is_file():
+            return None
+        try:
+            text = unsealed((self.store / name).read_bytes(), name)
+            finished = FinishedTraining(**json.loads(text))
+            if len(finished.predicted) == texts:
+                return finished
+        except (OSError, ValueError, TypeError):
+            pass
+        say(f"note: {name} is damaged and is made anew")
+        return None
 
     def _key(self, examples: Examples, test: list[Item], seed: int) -> str:
         """A name for all that a training depends on, so that equal trainings are done once."""
@@ -174,7 +197,8 @@ def _tune_one(shared: tuple[FineTuner, StandInRun], task: TuningTask) -> TuningR
         torch.set_num_threads(max(1, (cpu_count() or 1) // jobs))
     split = run.split_of(task.seed)
     training = run.training_set(split, task.method, task.seed, task.round)
-    finished = tuner.train(split, training, task.seed)
+    say = narrator(run.result.settings.quiet)
+    finished = tuner.train(split, training, task.seed, say)
     predicted, truth = tuner.classes_of(finished), split.y[split.test]
     record = run.record(task.method, task.seed, task.round)
     validation = record["labels_validation"]

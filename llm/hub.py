@@ -3,12 +3,12 @@
 import os
 
 from common.errors import UserError
-from data_prep.download import unreachable
+from data_prep.addresses import address_in, unreachable
 
 
 def hub() -> str:
-    """The address of the hub."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    """The address of the hub. Raises UserError if HF_ENDPOINT is none."""
+    return address_in("HF_ENDPOINT", "https://huggingface.co")
 
 
 def go_offline_without_hub() -> str | None:

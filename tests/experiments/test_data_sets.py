@@ -37,7 +37,7 @@ def probes(monkeypatch, tmp_path):
     monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SALUTARY_ARCHIVE", ARCHIVE)
     monkeypatch.setattr(
-        "data_prep.download.unreachable", lambda host: asked.append(host) or "no network"
+        "data_prep.addresses.unreachable", lambda host: asked.append(host) or "no network"
     )
     return asked
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from common.seal import sealed, unsealed
 from experiments.loop import run
 from llm.finetuning import TuningTask, tuning_tasks
 from llm.stand_in import StandInRun, training_set
@@ -53,8 +54,9 @@ def test_a_killed_run_goes_on_and_ends_as_the_unbroken_one(done, tmp_path, whole
     kept = {p: p.stat().st_mtime_ns for p in folder.glob("runs/*/tuned-*.json")}
     assert 3 <= len(kept) < 8
     assert not (folder / "tuned.csv").exists()
-    marked = json.loads(next(iter(kept)).read_text())
-    next(iter(kept)).write_text(json.dumps(marked | {"seconds": 12345.0}))
+    marked, *_ = kept
+    text = json.loads(unsealed(marked.read_bytes(), marked.name)) | {"seconds": 12345.0}
+    marked.write_bytes(sealed(json.dumps(text).encode(), marked.name))
     assert main([*whole_run[1:], str(tmp_path)]) == 0
     once, twice = (pd.read_csv(f / "tuned.csv") for f in (unbroken, folder))
     assert 12345.0 in twice["seconds"].to_numpy()
