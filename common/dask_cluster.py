@@ -8,10 +8,10 @@ import asyncio
 import logging
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from platform import python_version
 from typing import Any
@@ -62,6 +62,8 @@ def run_on_cluster(
                     continue
                 running.popleft()
                 yield result
+        except ImportError as error:  # on a worker that has joined since
+            raise UserError(_cannot_run(address, "a worker", error)) from error
         except KilledWorker as error:
             raise UserError(
                 f"--dask {address}: one task ended several workers, maybe for want of memory: "
@@ -93,13 +95,17 @@ def _share(client, shared):
 def _submit(client, function, held, task):
     with warnings.catch_warnings():  # a chunk of a pool in memory is as large as it is
         warnings.filterwarnings("ignore", message="Sending large graph")
-        return client.submit(_run, PROGRAM_HASH, function, held, task, pure=False)
+        return client.submit(_run, _describe(()), function, held, task, pure=False)
 
 
-def _run(program: str, function: Callable, shared, task):
+def _run(expected: dict[str, str], function: Callable, shared, task):
     """On a worker, which may have joined after the others were checked."""
-    if program != PROGRAM_HASH:
-        raise UserError("a worker runs another version of this program: restart it from this one")
+    from distributed import get_worker
+
+    worker = get_worker()
+    problem = _threads_problem(worker.state.nthreads) or _difference(_describe(()), expected)
+    if problem:
+        raise UserError(f"worker {worker.address} {problem}")
     return function(shared, task)
 
 
@@ -127,13 +133,12 @@ def _connected(address: str):
             known = thread.submit(asyncio.run, _identity(address)).result()
         if known["type"] != "Scheduler":
             raise UserError(f"--dask {address} is a {known['type']}: give the scheduler's address")
-    except (OSError, ValueError, TypeError, asyncio.TimeoutError) as error:
-        if isinstance(error, UserError):
-            raise
-        reason = " ".join(str(error).split()) or "no answer"
+    except UserError:
+        raise
+    except Exception as error:  # whatever answers there may make distributed raise anything
         raise UserError(
-            f"--dask {address}: no Dask scheduler answers there ({reason}): "
-            "see docs/scale.md for how to start one"
+            f"--dask {address}: no Dask scheduler answers there: see docs/scale.md for how to "
+            "start one"
         ) from error
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters becomes a UserError
@@ -161,30 +166,51 @@ def _check_workers(client, address: str) -> None:
     if not threads:
         raise UserError(f"--dask {address} has no workers: see docs/scale.md for how to start them")
     for worker, count in threads.items():
-        if count > 1:  # torch's number of threads, which decides its rounding, is one per process
-            raise UserError(
-                f"--dask {address}: worker {worker} runs {count} tasks at once in one process: "
-                f"start workers with --nthreads 1, and --nworkers {count} for {count} of them"
-            )
+        if problem := _threads_problem(count):
+            raise UserError(f"--dask {address}: worker {worker} {problem}")
+    try:
+        client.run_on_scheduler(_describe, ())  # it reads the head of every task
+    except Exception as error:
+        raise UserError(_cannot_run(address, "the scheduler", error)) from error
     own = _describe(in_use())
     for worker, found in client.run(_describe, in_use(), on_error="return").items():
         if isinstance(found, UserError):
             raise UserError(f"--dask {address}: worker {worker}: {found}")
         if isinstance(found, Exception):
-            raise UserError(
-                f"--dask {address}: worker {worker} cannot run this program ({found}): start it "
-                "with PYTHONPATH set to a copy of this folder"
-            )
-        for name, value in own.items():
-            if found[name] != value:
-                told = "another text" if name == "program" else f"{found[name]}, not {value}"
-                raise UserError(
-                    f"--dask {address}: worker {worker} has another {name} than this process "
-                    f"({told}): give it the same and restart it"
-                )
+            raise UserError(_cannot_run(address, f"worker {worker}", found))
+        if problem := _difference(found, own):
+            raise UserError(f"--dask {address}: worker {worker} {problem}")
 
 
-def _describe(plugins: Sequence[Plugin]) -> dict[str, str]:
+def _cannot_run(address: str, who: str, error: Exception) -> str:
+    return (
+        f"--dask {address}: {who} cannot run this program ({error}): start it with PYTHONPATH set "
+        "to a copy of this folder"
+    )
+
+
+def _threads_problem(count: int) -> str:
+    """What is wrong with a worker of so many threads, or ""."""
+    if count == 1:
+        return ""
+    # torch's number of threads, which decides its rounding, is one per process
+    return (
+        f"runs {count} tasks at once in one process: start workers with --nthreads 1, and "
+        f"--nworkers {count} for {count} of them"
+    )
+
+
+def _difference(found: dict[str, str], own: dict[str, str]) -> str:
+    """What a worker has in another version than the process that called, or ""."""
+    for name, value in own.items():
+        if found[name] != value:
+            told = "another text" if name == "program" else f"{found[name]}, not {value}"
+            return f"has another {name} than the caller ({told}): give it the same and restart it"
+    return ""
+
+
+@cache
+def _describe(plugins: tuple[Plugin, ...]) -> dict[str, str]:
     """What a result depends on beside its task; builds of one version, +cpu or +cu130, pass.
 
     Raises UserError if a plugin cannot be loaded here.

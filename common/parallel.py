@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from common.dask_cluster import run_on_cluster
 from common.files import temporary_file
 from common.plugins import Plugin, in_use, use
+from common.processes import end_with_parent
 
 # From this many numbers in the features on, torch's products are worth several threads.
 MANY_ENTRIES = 20_000_000
@@ -81,8 +83,17 @@ def spread(
     work = _Work(in_use(), function, shared)
     if workers.dask:
         yield from run_on_cluster(_do, work, tasks, workers.dask, on_step)
-    elif workers.jobs > 1:
-        run = Parallel(n_jobs=workers.jobs, return_as="generator")
+        return
+    tasks = iter(tasks)
+    first = list(islice(tasks, workers.jobs))  # no more processes than there are tasks
+    tasks = chain(first, tasks)
+    if len(first) > 1:
+        run = Parallel(
+            n_jobs=len(first),
+            return_as="generator",
+            initializer=end_with_parent,
+            initargs=(os.getpid(),),
+        )
         if on_step is None:
             yield from run(delayed(_do)(work, task) for task in tasks)
         else:
@@ -99,7 +110,7 @@ def spread(
 
 def _write_step(path: Path, number: int) -> None:
     """In another process: append the number of the task. So short a line is written at once."""
-    with path.open("a") as file:
+    with path.open("a", encoding="ascii") as file:
         file.write(f"{number}\n")
 
 
@@ -109,7 +120,7 @@ def _steps_of_processes(on_step: OnStep) -> Iterator[Path]:
     done = threading.Event()
 
     def tell(path: Path) -> None:
-        with path.open() as file:
+        with path.open(encoding="ascii") as file:
             last = False
             while not last:
                 last = done.wait(LOOK_EVERY)

@@ -115,7 +115,7 @@ def test_f3_a_kept_training_that_was_changed_is_made_anew(monkeypatch, tmp_path,
         def __getitem__(self, rows):
             return [{}] * len(rows)
 
-    data = SimpleNamespace(classes=np.array(["a", "b"]), tokens=Tokens())
+    data = SimpleNamespace(classes=np.array(["a", "b"]), tokens=Tokens(), encoder=None)
     monkeypatch.setattr("llm.finetuning.tune", tune)
     tuner = FineTuner(data, None, tmp_path)
     split = SimpleNamespace(test=[4, 5])
