@@ -133,7 +133,7 @@ def machine() -> dict[str, Any]:
 def cpu_lines() -> list[str]:
     """The lines of /proc/cpuinfo; none if this is not Linux."""
     path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.is_file() else []
+    return path.read_text("utf-8").splitlines() if path.is_file() else []
 
 
 def header(options: argparse.Namespace, facts: dict[str, Any]) -> str:

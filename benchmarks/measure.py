@@ -72,7 +72,7 @@ def peak_memory() -> int:
     """
     status = Path("/proc/self/status")
     if status.is_file():
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        line = next(x for x in status.read_text("utf-8").splitlines() if x.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
     import resource  # Unix only
 

@@ -152,7 +152,9 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
 
 def peak_memory() -> float:
     """The largest memory of this process so far, in MB."""
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1e3
+    return (
+        int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))[1]) / 1e3
+    )
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def repeat(name: str, where: list[str], out: Path) -> int:
 def read_curves(folder: Path) -> Curves:
     """The curves of the run in ``folder``."""
     accuracy = load_results(folder).set_index(["method", "round"])["test_accuracy"]
-    return Curves(accuracy, json.loads((folder / "run.json").read_text())["split"]["test"])
+    return Curves(accuracy, json.loads((folder / "run.json").read_text("utf-8"))["split"]["test"])
 
 
 def published_curves(name: str) -> pd.Series:

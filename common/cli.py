@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field, fields, replace
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from common.errors import UserError
@@ -158,6 +159,7 @@ def ctrl_c_again() -> Iterator[None]:
 def interruptible_imports() -> Iterator[None]:
     """Let Ctrl-C end the program on the spot: some libraries swallow it while they load.
 
+    They are loaded without the user's settings of matplotlib, which may be of another version.
     What they have made lasts until the end. So the garbage collector need not look at it again,
     which takes a tenth of a second each time.
     """
@@ -166,6 +168,7 @@ def interruptible_imports() -> Iterator[None]:
         print(_stopped(""), file=sys.stderr, flush=True)
         os._exit(130)
 
+    _ignore_settings_of_matplotlib()
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # otherwise someone chose to ignore Ctrl-C
         signal.signal(signal.SIGINT, leave)
@@ -174,6 +177,20 @@ def interruptible_imports() -> Iterator[None]:
         gc.freeze()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _ignore_settings_of_matplotlib() -> None:
+    """Raise UserError if a file in the current folder, which always counts, cannot be read."""
+    os.environ["MPLBACKEND"] = "agg"
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    try:
+        Path("matplotlibrc").read_text("utf-8")
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise UserError(
+            "the file matplotlibrc in this folder cannot be read: mend or remove it"
+        ) from error
 
 
 # --- options --------------------------------------------------------------------------------------
@@ -213,6 +230,8 @@ def parse(prog: str, argv: Sequence[str] | None, defaults: Any) -> tuple[Any, di
         group = argument.pop("group", "")
         if group not in groups:
             groups[group] = parser.add_argument_group(group)
+        if argument.get("action", "extend") == "extend" and "choices" not in argument:
+            argument["type"] = _not_empty(argument.get("type", str))
         flags = argument.pop("flags", ("--" + item.name.replace("_", "-"),))
         groups[group].add_argument(*flags, dest=item.name, default=argparse.SUPPRESS, **argument)
     given = vars(parser.parse_args(argv))
@@ -222,6 +241,20 @@ def parse(prog: str, argv: Sequence[str] | None, defaults: Any) -> tuple[Any, di
     if "methods" in given:
         given["methods"] = tuple(dict.fromkeys(chain(*given["methods"])))
     return replace(defaults, **given), given
+
+
+def _not_empty(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A converter that refuses an empty text, which would mean the default or this folder."""
+
+    def checked(text: str) -> Any:
+        if not text:
+            raise argparse.ArgumentTypeError("the value is empty: give one, or leave the option")
+        try:
+            return convert(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} cannot be used") from error
+
+    return checked
 
 
 # --- converters of option values ------------------------------------------------------------------

@@ -5,6 +5,7 @@ formula or a link, or move a terminal's cursor.
 """
 
 import html as _html
+import re
 
 _MARKDOWN = {ord(sign): f"\\{sign}" for sign in "\\`*_[]|"} | {
     ord("&"): "&amp;",
@@ -28,6 +29,28 @@ def html(text: str) -> str:
     return _html.escape(text, quote=True)
 
 
+def plain(text: str) -> str:
+    """The name of a file as one line of text that every encoding of Unicode can hold."""
+    return terminal(text).replace("\n", "\\n")
+
+
+# A cell that a spreadsheet would run, unless it is a number. Some take wide signs too.
+FORMULA = r"(?s)^[=+\-@\t\r\n＝＋－＠].+"
+
+
+def spreadsheet(text: str) -> str:
+    """``text`` as a cell of a CSV: what a spreadsheet would run gets an apostrophe in front."""
+    return f"'{text}" if re.match(FORMULA, text) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.isascii()
+
+
 def latex(text: str) -> str:
     """``text`` as plain text in LaTeX."""
     return text.translate(_LATEX)
@@ -35,7 +58,7 @@ def latex(text: str) -> str:
 
 def mathtext(text: str) -> str:
     """``text`` in a matplotlib figure, without a formula between two dollar signs."""
-    return text.replace("$", r"\$")
+    return terminal(text).replace("$", r"\$")
 
 
 def terminal(text: str) -> str:

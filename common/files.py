@@ -6,6 +6,7 @@ killed before leaves the old files; after, the next run that writes there ends t
 folder is locked meanwhile, by a lock that the kernel lets go when its process ends.
 """
 
+import csv
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from common.errors import UserError
+from common.escape import spreadsheet
 
 try:
     import fcntl
@@ -37,14 +39,38 @@ def display_path(path: Path) -> str:
     return str(path.resolve().relative_to(Path.cwd()) if inside else path)
 
 
+def text_bytes(text: str) -> bytes:
+    """The text in UTF-8; bytes of a file's name that are not in UTF-8 are spelled out."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """The frame as a CSV file in UTF-8, without its index."""
-    return frame.to_csv(index=False, lineterminator="\n").encode()
+    """The frame as a CSV file in UTF-8, without its index. No text in it is a formula."""
+    frame = frame.rename(columns=_cell)
+    for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
+        frame[name] = frame[name].map(_cell)
+    return text_bytes(csv_text(frame))
+
+
+def csv_text(frame: pd.DataFrame, separator: str = ",") -> str:
+    """The frame as a CSV, without its index.
+
+    Python 3.11 leaves a carriage return unquoted, which ends a row for a spreadsheet.
+    """
+    text = frame.to_csv(index=False, lineterminator="\n", sep=separator)
+    if "\r" not in text:
+        return text
+    quoting = csv.QUOTE_NONNUMERIC
+    return frame.to_csv(index=False, lineterminator="\n", sep=separator, quoting=quoting)
+
+
+def _cell(value: Any) -> Any:
+    return spreadsheet(value) if isinstance(value, str) else value
 
 
 def json_bytes(manifest: Mapping[str, Any]) -> bytes:
     """The mapping as an indented JSON file in UTF-8."""
-    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+    return text_bytes(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
 def prepare_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_digits
 
+from common.escape import plain
 from common.kinds import Task
 from common.registry import Registry
 from data_prep.download import OpenML, Uci, UciZip
@@ -88,8 +89,8 @@ def own_dataset(name: str, data: Prepared) -> Dataset:
     if data.parts is not None:
         init = int((data.parts == "labeled").sum())
     return Dataset(
-        f"own-{stem}",
-        name,
+        f"own-{plain(stem)}",
+        plain(name),
         classes=len(np.unique(data.y)),
         source="your own",
         licence="your own",

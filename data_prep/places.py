@@ -1,6 +1,7 @@
 """The places where a data set may lie, in order: --data-dir, datasets/, the cache, the network."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def places(
     if source != Source.NETWORK:
         order["datasets/"] = existing, SHIPPED / dataset.name
     if source != Source.SHIPPED:
-        order["the cache"] = cached, cache_folder(dataset.name)
+        with suppress(UserError):  # there is no home: what ships can be used without a cache
+            order["the cache"] = cached, cache_folder(dataset.name)
     return order
 
 

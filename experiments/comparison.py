@@ -15,7 +15,7 @@ import pandas as pd
 from common.cli import narrator
 from common.errors import UserError
 from common.escape import terminal
-from common.files import csv_bytes, prepare_folder, write_files
+from common.files import csv_bytes, prepare_folder, text_bytes, write_files
 from common.kinds import Source
 from data_utils import make_split
 from experiments import listing, report, statistics, tables
@@ -126,9 +126,9 @@ def write_report(folder: Path, comparison: report.Comparison) -> None:
     write_files(
         folder,
         {
-            "report.md": report.markdown_report(comparison).encode(),
+            "report.md": text_bytes(report.markdown_report(comparison)),
             "table.csv": csv_bytes(report.long_table(comparison)),
-            "table.tex": report.latex_table(comparison).encode(),
+            "table.tex": text_bytes(report.latex_table(comparison)),
             **picture_files("penalties", report.heat_map(comparison)),
             **report.figure_files(comparison),
         },

@@ -175,7 +175,7 @@ def other_contents(folder: Path, store: Store) -> bool:
 def read_record(folder: Path) -> dict[str, Any]:
     """What run.json in the folder says; nothing if it is not there or damaged."""
     try:
-        return dict(json.loads((folder / RUN).read_text()))
+        return dict(json.loads((folder / RUN).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return {}
 
@@ -246,7 +246,7 @@ def find_curves(folder: Path) -> Path | None:
 
 def _read_run(folder: Path, name: str) -> pd.DataFrame:
     try:
-        record = json.loads((folder / RUN).read_text())
+        record = json.loads((folder / RUN).read_text("utf-8"))
         frame = pd.read_csv(find_curves(folder))
         variant = record["options"].get("variant", "")
         missing = set(CURVE_COLUMNS) - set(frame)

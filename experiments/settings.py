@@ -197,6 +197,10 @@ def check_options(options: ExperimentOptions, task: Task | None) -> ExperimentOp
     l2 = options.l2 or PROTOCOLS[Protocol(protocol)].l2
     if options.retune and not isinstance(l2, PenaltyRule):
         raise UserError(f"--retune chooses l2, which is {l2:g} here: give --l2 validation or cv")
+    for option, value in (("--l2", l2), ("--damping", options.damping)):
+        most = float(torch.finfo(getattr(torch, options.dtype)).max)
+        if not isinstance(value, PenaltyRule) and value > most:
+            raise UserError(f"{option} {value:g} is too large for {options.dtype}: give less")
     chosen_methods(options.methods)
     judge_of(options.model)
     find_device(options.device)

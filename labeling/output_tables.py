@@ -1,5 +1,6 @@
 """The files that label.py writes: all labeled rows, the rows left for a person, the verdict."""
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from data_prep import formulas, tables
 from labeling.added_columns import OF_LABELS, QUOTED, SOURCES, Source, own_columns, prefix_beside
 from labeling.records import LabeledRows, Labels
 from labeling.user_tables import UserTables
+
+LONGEST_NAME = 200  # of 255: a file is written under a longer name before it gets its own
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,12 @@ def check_outputs(outputs: OutputFiles, inputs: Collection[Path], *, force: bool
         if path.exists() and not force:
             raise UserError(f"{path} exists: name another file with --out, or add --force")
     prepare_folder(outputs.labeled.parent)
+    for path in [*outputs.tables, outputs.verdict]:
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            raise UserError(
+                f"--out: the name {path.name[:20]}… has more than {LONGEST_NAME} bytes: shorten it"
+            )
+
 
 
 def write_outputs(

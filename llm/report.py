@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from common.escape import markdown, mathtext
-from common.files import csv_bytes
+from common.files import csv_bytes, text_bytes
 from experiments.looks import LEVELS, OTHERS, Look, looks
 from experiments.pictures import Picture, drawing, picture_files, picture_of
 from experiments.plots import WIDTH, Heading, curves_picture, short_title, wrapped
@@ -76,7 +76,7 @@ class LanguageReport:
         return {
             "tuned.csv": csv_bytes(self.tuned),
             "gallery.csv": csv_bytes(self.gallery),
-            "report.md": markdown_report(self).encode(),
+            "report.md": text_bytes(markdown_report(self)),
             **picture_files("fidelity", gains_picture(self) if plot else None),
             **picture_files("tuned", tuned_picture(self) if curves else None),
         }

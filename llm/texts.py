@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from common.errors import UserError, check_known
+from common.escape import plain
 from common.files import display_path
 from data_prep.catalogue import is_own_table
 from data_prep.files import File, FileFacts, existing, read_file
@@ -287,8 +288,8 @@ def _own(
     for column in text_columns:
         check_known("--text-column", column, table.frame)
     return Texts(
-        name=f"own-{path.name.split('.')[0]}",
-        title=str(path),
+        name=f"own-{plain(path.name.split('.')[0])}",
+        title=plain(str(path)),
         columns=tuple(_as_strings(table.frame[column]) for column in text_columns),
         y=table.y,
         rows=table.frame.index.to_numpy(),

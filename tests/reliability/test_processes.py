@@ -1,0 +1,67 @@
+"""Worker processes: no more than tasks, and none outlives the process that started it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from common.parallel import Workers, spread
+from tests.helpers import ROOT
+from tests.reliability.test_downloads import alive_in
+
+PARENT = """
+import time
+from common.parallel import Workers, spread
+if __name__ == "__main__":
+    list(spread(max, 60, [1, 2, 3, 4], Workers(2)))
+    print("ready", flush=True)
+    from tests.reliability.test_processes import sleep
+    list(spread(sleep, None, [60, 60], Workers(2)))
+"""
+
+
+def sleep(shared, seconds):
+    time.sleep(seconds)
+
+
+def pid_of(shared, task):
+    time.sleep(0.1)
+    return os.getpid()
+
+
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_p6_there_are_no_more_processes_than_tasks(tasks):
+    """P6: twelve were asked for; a single task is done in this process."""
+    pids = set(spread(pid_of, None, iter(range(tasks)), Workers(12)))
+    assert len(pids) <= tasks
+    assert (os.getpid() in pids) == (tasks == 1)
+    from joblib.externals.loky import reusable_executor
+
+    executor = reusable_executor._executor
+    assert tasks == 1 or len(executor._processes) == tasks
+
+
+def test_p1_workers_end_with_a_parent_that_is_killed(tmp_path):
+    """P1: they are in the middle of a task that would take a minute."""
+    (tmp_path / "parent.py").write_text(PARENT)
+    run = subprocess.Popen(
+        [sys.executable, str(tmp_path / "parent.py")],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert run.stdout.readline() == "ready\n"
+        time.sleep(0.5)
+        assert len(alive_in(run.pid)) >= 3  # the parent and two workers
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        deadline = time.monotonic() + 10
+        while alive_in(run.pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert alive_in(run.pid) == []
+    finally:
+        for pid in alive_in(run.pid):
+            os.kill(pid, signal.SIGKILL)
