@@ -286,8 +286,9 @@ def _in_child(
         with tqdm(desc=label, unit="B", unit_scale=True, disable=quiet, leave=False) as bar:
             while child.is_alive() and time.monotonic() < deadline:
                 child.join(0.1)
-                bar.update(_size(work.parent) - start - bar.n)
-                if bar.n > 2 * way.most:  # fetched and unpacked
+                size = _size(work.parent) - start
+                bar.update(size - bar.n)
+                if size > 2 * way.most:  # fetched and unpacked
                     return f"more than {way.most:,} bytes, which this data set cannot have"
         if child.is_alive():
             return f"no answer within {way.limit:g} s"
