@@ -22,6 +22,7 @@ from data_prep.files import File
 from data_prep.unpacking import TooLarge, unpack
 from tests.helpers import ROOT, error_of
 from tests.helpers.archive import Archive, compressed
+from tests.helpers.processes import alive_in
 
 FILES = [File("rows.csv", 3, ["x"])]
 
@@ -205,17 +206,3 @@ def test_p2_a_download_ends_with_its_parent(archive, tmp_path):
     finally:
         for pid in alive_in(run.pid):
             os.kill(pid, signal.SIGKILL)
-
-
-def alive_in(session: int) -> list[int]:
-    """The processes of a session that are no zombies."""
-    import psutil
-
-    found = []
-    for process in psutil.process_iter(["pid", "status"]):
-        try:
-            if os.getsid(process.pid) == session and process.info["status"] != "zombie":
-                found.append(process.pid)
-        except OSError:
-            continue
-    return found

@@ -10,7 +10,7 @@ import pytest
 
 from common.parallel import Workers, spread
 from tests.helpers import ROOT
-from tests.reliability.test_downloads import alive_in
+from tests.helpers.processes import alive_in
 
 PARENT = """
 import time
