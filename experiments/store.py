@@ -67,7 +67,8 @@ NO_SAY = frozenset(
 # Settings that change no run: which runs are made, by whom, and what is shown of them; and how a
 # table is read, because the features and classes that come of it are hashed.
 OF_NO_RUN = frozenset(
-    "dataset source data_dir methods seeds jobs dask metric out plot quiet plugins variant".split()
+    "dataset labels source data_dir methods seeds jobs dask metric out plot quiet plugins "
+    "variant".split()
 ) | {item.name for item in fields(TableReading)}
 
 

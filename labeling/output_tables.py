@@ -104,7 +104,6 @@ def check_outputs(outputs: OutputFiles, inputs: Collection[Path], *, force: bool
             )
 
 
-
 def write_outputs(
     outputs: OutputFiles,
     user_tables: UserTables,
