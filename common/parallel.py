@@ -3,6 +3,7 @@
 Results come in the order of the tasks, and a task gives the same bytes wherever it runs.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager

@@ -18,7 +18,7 @@ class CarefulStream:
     def __init__(self, stream: Any):
         """stream : a text stream; None is a closed one."""
         self._closed = stream is None
-        self._stream = stream or open(os.devnull, "w")  # noqa: SIM115, open to the end
+        self._stream = stream or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, open to the end
         self.failure: str | None = None
 
     def __getattr__(self, name: str) -> Any:

@@ -19,10 +19,12 @@ from data_prep.text_tables import named_once
 def parquet_chunks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     """The table, ``rows`` rows at a time; an index with a name is a column, in front.
 
-    Raises UserError for a name given twice and for a column that pandas cannot hold.
+    Raises UserError for a name given twice, for a column of maps, and for one that pandas cannot
+    hold.
     """
     with pq.ParquetFile(path) as file:
         schema, start = file.schema_arrow, 0
+        _no_maps(schema, path)
         index = (schema.pandas_metadata or {}).get("index_columns", [])
         counted = [level for level in index if isinstance(level, dict) and level.get("name")]
         named_once(path, [*(level["name"] for level in counted), *schema.names])
@@ -42,6 +44,16 @@ def parquet_chunks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
             if names:
                 part.attrs["notes"] = [f"{path}: the index {names} is read as a column"]
             yield part
+
+
+def _no_maps(schema: pa.Schema, path: Path) -> None:
+    """Raise UserError for a column of maps: as pairs of two types they could not be written."""
+    for field in schema:
+        if "map<" in str(field.type):
+            raise UserError(
+                f"{path}, column {field.name!r}: its cells of type {field.type} cannot be read: "
+                "save their parts as columns of their own"
+            )
 
 
 def _as_frame(batch: pa.RecordBatch, path: Path) -> pd.DataFrame:

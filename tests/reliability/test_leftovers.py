@@ -23,8 +23,9 @@ files.write_files(Path(sys.argv[1]), {"curves.csv": b"x", "run.json": b"{}"})
 KILL_AT_SAVE = """
 import os, signal
 import numpy as np
-from common.cache import cached_array
-np.save = lambda stream, array: (stream.write(b"cut"), os.kill(os.getpid(), signal.SIGKILL))
+from common import cache
+cache.sealed = lambda content, name: b"cut"
+os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
 """
 STEPS = """
 import os, signal
@@ -60,10 +61,10 @@ def test_a_killed_run_leaves_nothing_after_the_next(tmp_path):
 def test_a_cut_array_of_a_killed_run_is_written_over(tmp_path, monkeypatch):
     """P8: the cache of features."""
     monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path))
-    script = f"{KILL_AT_SAVE}cached_array('probe', lambda: np.arange(5))"
+    script = f"{KILL_AT_SAVE}cache.cached_array('probe', 5, lambda: np.eye(5))"
     killed(script, env={"SALUTARY_CACHE": str(tmp_path), "PATH": ""})
     assert len(list(tmp_path.rglob("*"))) == 2  # the folder and what is left
-    assert cached_array("probe", lambda: np.arange(5)).tolist() == [0, 1, 2, 3, 4]
+    assert cached_array("probe", 5, lambda: np.eye(5)).tolist() == np.eye(5).tolist()
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["probe.npy"]
 
 
