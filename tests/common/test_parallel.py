@@ -248,7 +248,7 @@ def test_workers_that_would_not_give_the_same_are_refused(tmp_path):
         mine.worker(PYTHONPATH="")
         refused(mine, "cannot run this program .*No module named 'common'.* PYTHONPATH")
         mine.worker(PYTHONPATH=str(other))
-        refused(mine, "has another program than this process")
+        refused(mine, "has another program than the caller")
 
 
 def test_the_address_of_a_worker_is_refused(two):
