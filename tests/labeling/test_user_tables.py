@@ -1,20 +1,10 @@
-"""A user's tables: every form, chunks, the rows that are kept, and 500 malformed files."""
-
-import csv
-import gzip
-import tempfile
-from contextlib import suppress
-from pathlib import Path
+"""A user's tables: every form, chunks, and the rows that are kept."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
-from hypothesis import strategies as draw
 
-from common.errors import UserError
 from data_prep import tables
-from data_prep.columns import Columns
 from labeling import user_tables
 from tests.helpers import error_of
 
@@ -91,90 +81,3 @@ def test_the_running_best_is_that_of_all_rows_at_once():
     parts = ((scores[i : i + 70], frame[i : i + 70]) for i in range(0, 1_000, 70))
     expected = np.sort(np.argsort(-scores, kind="stable")[:90])
     np.testing.assert_array_equal(user_tables.highest_rows(parts, 90)["row"], expected)
-
-
-# --- 500 malformed tables -------------------------------------------------------------------------
-
-CELL = draw.one_of(
-    draw.sampled_from(
-        ["", "?", "NA", "1", "0", "-2.5", "yes", "no", "=1+1", "inf", "1e308", "1e999"]
-    ),
-    draw.integers(-3, 3).map(str),
-    draw.text(max_size=4),
-)
-ROWS = draw.lists(draw.lists(CELL, min_size=1, max_size=4), max_size=16)
-SEPARATOR = draw.sampled_from([",", ",", ",", ";", "\t"])
-HEADER = draw.sampled_from([["a", "b", "y"], ["a", "y"], ["y"], ["a", "a", "y"], ["", "b", "y"]])
-ENCODING = draw.sampled_from(["utf-8", "utf-8", "utf-16", "utf-8-sig", "latin-1"])
-
-
-@draw.composite
-def files(a_draw):
-    """A table's bytes: a header, rows of any length, in any encoding, or no table at all."""
-    if a_draw(draw.integers(0, 9)) == 0:
-        content = a_draw(draw.binary(max_size=200))
-        return content if a_draw(draw.booleans()) else gzip.compress(content)[:-2]
-    separator, header = a_draw(SEPARATOR), a_draw(HEADER)
-    width = len(header)
-    rows = a_draw(ROWS)
-    if a_draw(draw.booleans()):  # most tables are whole, so that the later steps see some
-        rows = [(row + ["1", "2", "3"])[:width] for row in rows]
-    lines = "\n".join(separator.join(row) for row in [header, *rows])
-    return lines.encode(a_draw(ENCODING), errors="replace")
-
-
-FORMS = draw.sampled_from(["csv", "csv", "csv", "tsv", "csv.gz", "parquet"])
-QUIETLY = dict(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-
-
-@settings(max_examples=350, **QUIETLY)
-@given(content=files(), form=FORMS)
-def test_a_malformed_table_is_read_or_refused(content, form):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"mine.{form}"
-        path.write_bytes(content)
-        with suppress(UserError):  # any other exception fails
-            Columns().fit((str(path), tables.read(path)))
-
-
-@draw.composite
-def pairs(a_draw):
-    """Two tables of odd cells that fit together, so that the later steps are reached."""
-    names = a_draw(
-        draw.lists(draw.text("abc=,\"'é ", max_size=3), min_size=1, max_size=3, unique=True)
-    )
-    size, column = a_draw(draw.integers(8, 40)), draw.lists(CELL, min_size=1, max_size=6)
-    label_cell = draw.sampled_from(["yes", "no", "", "-1", "=x"])
-    tables_made = []
-    for classes in (a_draw(draw.lists(label_cell, min_size=2, max_size=6)), [""]):
-        made = {name: np.resize(np.array(a_draw(column), object), size) for name in names}
-        frame = pd.DataFrame(made | {"y": np.resize(np.array(classes, object), size)})
-        try:
-            text = frame.to_csv(index=False)
-        except csv.Error:  # Python 3.10 writes no null character
-            reject()
-        tables_made.append(text.encode(a_draw(ENCODING), errors="replace"))
-    return tables_made
-
-
-OPTIONS = "--unlabeled-value=-1 --unlabeled-value= --separator=; --encoding=latin-1 --decimal=,"
-MARKS = draw.sampled_from([[], *([option] for option in OPTIONS.split())])
-BOTH = draw.one_of(draw.tuples(files(), files()), pairs())
-
-
-@settings(max_examples=150, **QUIETLY)
-@given(both=BOTH, form=FORMS, blank=draw.booleans(), marks=MARKS)
-def test_label_py_ends_in_no_traceback_on_malformed_tables(both, form, blank, marks, run):
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in zip(("labeled", "pool"), both, strict=True):
-            (Path(folder) / f"{name}.{form}").write_bytes(content)
-        code = run(
-            Path(folder),
-            "--budget=1",
-            "--quiet",
-            *marks,
-            labeled=f"labeled.{form}",
-            pool=None if blank else f"pool.{form}",
-            validation=None,
-        )
-    assert code in (0, 2)
