@@ -8,6 +8,8 @@ import pandas as pd
 
 from labeling.records import KnownRows
 
+MOST_REPEATED = 0.01  # so many known rows may repeat, as typing errors do
+
 
 @dataclass(frozen=True)
 class KnownContent:
@@ -28,12 +30,16 @@ class KnownContent:
 
     @property
     def repeated(self) -> int:
-        """How many known rows equal an earlier one.
+        """How many known rows equal an earlier one of their own table."""
+        return sum(len(part) - len(np.unique(part)) for part in (self.labeled, self.validation))
 
-        If none does, rows of this table can be told apart by their content. Otherwise, as with a
-        few columns of few categories, equal rows may be different cases.
+    @property
+    def tells_apart(self) -> bool:
+        """Whether rows can be told apart by their content, because hardly any repeats.
+
+        Otherwise, as with a few columns of few categories, equal rows may be different cases.
         """
-        return len(self.hashes) - len(np.unique(self.hashes))
+        return self.repeated <= MOST_REPEATED * len(self.hashes)
 
     def count(self, pool: Iterable[np.ndarray]) -> "PoolOverlap":
         """Compare with the pool's features, in parts (n, D)."""
@@ -57,7 +63,7 @@ class PoolOverlap:
     @property
     def is_left_out(self) -> bool:
         """Whether these rows are no part of the pool, because their class is known."""
-        return self.either > 0 and not self.content.repeated
+        return self.either > 0 and self.content.tells_apart
 
     def lines(self) -> Iterator[str]:
         """What a user should know of rows that are in more than one table."""
@@ -80,7 +86,8 @@ class PoolOverlap:
         else:
             yield (
                 f"warning: {told}. They stay in the pool, because {self.content.repeated:,} known "
-                "rows equal another known row too; take them out if they are the same cases"
+                "rows equal another row of their table too; take them out if they are the same "
+                "cases"
             )
 
 
