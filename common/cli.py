@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field, fields, replace
@@ -46,7 +47,7 @@ def run_command(
     defaults : an instance of the script's options class. given : the options that the user set, by
     name.
     """
-    with careful_streams() as out, ctrl_c_again():
+    with careful_streams() as out, ctrl_c_again(), quiet_numbers():
         code = _exit_code(prog, defaults, action, argv)
         out.flush()
         if out.failure and code in (0, 3):  # in other cases a line has been printed
@@ -129,6 +130,14 @@ def told_if_stopped(kept: Callable[[], str]) -> Iterator[None]:
 def narrator(quiet: bool) -> Callable[[str], None]:
     """What prints a script's remarks, or with --quiet keeps silent."""
     return (lambda text: None) if quiet else (lambda text: print(terminal(text)))
+
+
+@contextmanager
+def quiet_numbers() -> Iterator[None]:
+    """Meanwhile, libraries do not warn of numbers that overflow: the checks of results tell."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 @contextmanager

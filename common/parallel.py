@@ -5,6 +5,7 @@ Results come in the order of the tasks, and a task gives the same bytes wherever
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def spread(
         run = Parallel(
             n_jobs=len(first),
             return_as="generator",
-            initializer=end_with_parent,
+            initializer=_begin,
             initargs=(os.getpid(),),
         )
         if on_step is None:
@@ -107,6 +108,12 @@ def spread(
         for number, task in enumerate(tasks):
             steps = () if on_step is None else (partial(on_step, number),)
             yield function(shared, task, *steps)
+
+
+def _begin(parent: int) -> None:
+    """In another process, at first; its warnings are as ``quiet_numbers`` has them."""
+    end_with_parent(parent)
+    warnings.simplefilter("ignore", RuntimeWarning)
 
 
 def _write_step(path: Path, number: int) -> None:

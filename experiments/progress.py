@@ -61,7 +61,7 @@ class Bar:
 def growing(folder: Path, store: Store, table: Table, settings: Settings) -> Iterator[None]:
     """Meanwhile, write the curves of all finished runs into the folder every few seconds."""
     done = threading.Event()
-    record = json_bytes(first_record(settings, store))
+    record = json_bytes(first_record(settings, store, table))
     curves: dict[tuple[int, str], list[RoundRecord]] = {}
 
     def write() -> None:

@@ -1,6 +1,8 @@
 """What an experiment leaves: its records as data frames, and its files."""
 
+import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -16,6 +18,7 @@ from common.errors import UserError
 from common.files import STAGE, csv_bytes, json_bytes, write_files
 from common.program import library_versions
 from common.provenance import provenance
+from data_prep.catalogue import is_own_table
 from data_prep.columns import decisions_record
 from data_utils import Split, Table
 from experiments.loop import PickRecord, RoundRecord, RunRecords
@@ -180,11 +183,40 @@ def read_record(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def first_record(settings: Settings, store: Store) -> dict[str, Any]:
+def folder_of(settings: Settings, table: Table) -> Path:
+    """The folder of an experiment.
+
+    Own tables are named by their stems. If the folder holds the results of another file, which is
+    in another place and of other contents, the name ends with a hash of this one's place.
+    """
+    usual = settings.out / settings.folder_name(table.dataset.name)
+    before, now = read_record(usual).get("own_table"), own_table_record(settings, table)
+    if now is None or not isinstance(before, dict):
+        return usual
+    if any(before.get(name) == value for name, value in now.items()):
+        return usual
+    return settings.out / settings.folder_name(f"{table.dataset.name}-{now['place']}")
+
+
+def own_table_record(settings: Settings, table: Table) -> dict[str, str] | None:
+    """What tells an own table from others: hashes of its place and its contents; or None."""
+    if not is_own_table(settings.dataset):
+        return None
+    places = [os.fsencode(os.path.realpath(file.path)) for file in table.files]
+    contents = [file.sha256.encode() for file in table.files]
+    return {
+        "place": hashlib.sha256(b"\0".join(places)).hexdigest()[:8],
+        "contents": hashlib.sha256(b"\0".join(contents)).hexdigest()[:8],
+    }
+
+
+def first_record(settings: Settings, store: Store, table: Table) -> dict[str, Any]:
     """What run.json says while the runs are made."""
+    own = own_table_record(settings, table)
     return {
         **provenance(),
         "key": store.folder.name,
+        **({"own_table": own} if own else {}),
         "finished": False,
         "options": settings.record(),
     }
@@ -193,7 +225,7 @@ def first_record(settings: Settings, store: Store) -> dict[str, Any]:
 def run_record(result: Result) -> dict[str, Any]:
     """What run.json says: enough to do the same again."""
     table, split = result.table, result.split
-    return first_record(result.settings, result.store) | {
+    return first_record(result.settings, result.store, table) | {
         "finished": True,
         "overrides": result.settings.overrides,
         "data": {

@@ -22,7 +22,7 @@ from data_utils import Split, Table
 from experiments.loop import Features, RunRecords, check_pool, run
 from experiments.penalty import PenaltyError
 from experiments.progress import Bar, growing
-from experiments.results import Result, curves_frame, other_contents, picks_frame
+from experiments.results import Result, curves_frame, folder_of, other_contents, picks_frame
 from experiments.settings import LoopSettings, Settings
 from experiments.store import Store, UnusableRun, as_plain, from_plain
 
@@ -42,7 +42,7 @@ def run_experiment(
     say : prints a remark. label : of the progress bar.
     Raises UserError if the folder of results cannot be written to, or as ``run_methods`` does.
     """
-    folder = settings.out / settings.folder_name(table.dataset.name)
+    folder = folder_of(settings, table)
     prepare_folder(folder)
     split = split_of(settings.seeds[0])  # the splits of all seeds have the same sizes
     check_pool(split, settings.loop)

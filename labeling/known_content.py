@@ -93,5 +93,6 @@ class PoolOverlap:
 
 def row_hashes(X: np.ndarray) -> np.ndarray:
     """A hash of each row of X (n, D), rounded to nine decimals: (n,)."""
-    rounded = X.round(9) + 0.0  # -0 is 0
+    has_decimals = np.abs(X) < 2.0**53  # larger numbers are whole, and rounding could overflow
+    rounded = np.where(has_decimals, np.where(has_decimals, X, 0).round(9), X) + 0.0  # -0 is 0
     return pd.util.hash_pandas_object(pd.DataFrame(rounded), index=False).to_numpy()

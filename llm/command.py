@@ -21,7 +21,7 @@ from data_prep.files import provenance_lines
 from data_prep.reading import FileReading, as_option
 from experiments import listing, pipeline
 from experiments.options import ExperimentOptions
-from experiments.results import read_record, save
+from experiments.results import folder_of, read_record, save
 from experiments.runner import run_experiment
 from experiments.settings import find_device, settle
 from llm.data import LanguageData, split_texts
@@ -70,7 +70,7 @@ def run(options: LanguageOptions, given: dict[str, Any]) -> None:
     if options.references:
         print(terminal(references_table(tuner, split_of, settings)))
         return
-    earlier = read_record(settings.out / settings.folder_name(table.dataset.name))
+    earlier = read_record(folder_of(settings, table))
     result = run_experiment(table, split_of, settings, say)
     if earlier.get("language", {}).get("recipe", asdict(tuner.recipe)) != asdict(tuner.recipe):
         say(
