@@ -41,9 +41,9 @@ from labeling import command as _label  # noqa: F401
 from studies import command as _explore  # noqa: F401
 
 SCRIPTS = {script.__name__: script for script in (main_binary, compare, label, explore)}
-RUNS = "--rounds 2 --budget 5 --jobs 2 --quiet --out out"
+RUNS = "--rounds 2 --budget 5 --quiet --out out"
 COMMANDS = {
-    "main_binary": f"--dataset bank --methods random,entropy,salutary --seeds 0-3 {RUNS}",
+    "main_binary": f"--dataset bank --methods random,entropy,salutary --seeds 0-3 --jobs 2 {RUNS}",
     "compare": f"--datasets breast_cancer --methods random,salutary --seeds 0-3 {RUNS}",
     "label": (
         "--labeled ../labeled.csv --validation ../validation.csv --unlabeled ../pool.csv --target y"
@@ -76,12 +76,11 @@ class Tally:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="how long in all")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of kills and resumes")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     options = parser.parse_args()
-    end = time.monotonic() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="salutary-soak-") as folder:
-        tallies = soak(Path(folder), end, random.Random(options.seed))
+        tallies = soak(Path(folder), options.minutes, random.Random(options.seed))
     table = PrettyTable(["command", "undisturbed", "ended", "kills", "of them while writing",
                          "resumes", "differences", "leftovers"])  # fmt: skip
     for name, t in tallies.items():
@@ -94,8 +93,8 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def soak(folder: Path, end: float, rng: random.Random) -> dict[str, Tally]:
-    """Run each command undisturbed, then kill one after the other until the time ``end``."""
+def soak(folder: Path, minutes: float, rng: random.Random) -> dict[str, Tally]:
+    """Run each command undisturbed, then kill one after the other for so many minutes."""
     write_tables(folder)
     tallies = {}
     for name in COMMANDS:
@@ -104,6 +103,7 @@ def soak(folder: Path, end: float, rng: random.Random) -> dict[str, Tally]:
         if run.end() != 0:
             raise SystemExit(f"{name} failed: {(folder / name / 'log.txt').read_text('utf-8')}")
         tallies[name] = Tally(time.monotonic() - began)
+    end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
         for name, tally in tallies.items():
             if time.monotonic() < end:

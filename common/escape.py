@@ -34,21 +34,16 @@ def plain(text: str) -> str:
     return terminal(text).replace("\n", "\\n")
 
 
-# A cell that a spreadsheet would run, unless it is a number. Some take wide signs too.
-FORMULA = r"(?s)^[=+\-@\t\r\n＝＋－＠].+"
+# A cell that a spreadsheet would run begins with one of these signs, and is no number. Some run the
+# last four, which are of full width, as in Chinese and Japanese texts.
+_SIGNS = "=+\\-@\t\r\n＝＋－＠"
+_NUMBER = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*\Z"
+FORMULA = rf"(?!{_NUMBER})[{_SIGNS}].+"  # for re.match and the flag re.DOTALL
 
 
 def spreadsheet(text: str) -> str:
     """``text`` as a cell of a CSV: what a spreadsheet would run gets an apostrophe in front."""
-    return f"'{text}" if re.match(FORMULA, text) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text.isascii()
+    return f"'{text}" if re.match(FORMULA, text, re.DOTALL) else text
 
 
 def latex(text: str) -> str:

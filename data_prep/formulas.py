@@ -6,9 +6,8 @@ So ``unquoted`` gives back exactly what was there, also where a user had put apo
 
 import pandas as pd
 
-SIGNS = "=+\\-@\t\r\n＝＋－＠"  # the last four are of full width, as in Chinese and Japanese texts
-NUMBER = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*\Z"
-FORMULA = rf"(?!{NUMBER})[{SIGNS}].+"
+from common.escape import FORMULA
+
 WOULD_RUN, TO_QUOTE, IS_QUOTED = (f"(?s){before}{FORMULA}" for before in ("", "'*", "'+"))
 
 
