@@ -247,7 +247,8 @@ def without_timings(path: Path) -> Any:
         keep = [i for i, column in enumerate(header) if column not in TIMINGS]
         return [[row[i] for i in keep] for row in (header, *rows)]
     if ".json" in path.suffixes:
-        return _pruned(json.loads(content))
+        # A kept run has its checksum behind it, which its seconds change.
+        return _pruned(json.JSONDecoder().raw_decode(content.decode())[0])
     return content
 
 

@@ -32,6 +32,7 @@ def in_a_destructor():
 @pytest.mark.parametrize("where", [in_a_function_that_c_calls, in_a_destructor])
 def test_a_ctrl_c_that_python_drops_comes_again(where, capsys):
     """P13: the work would go on for five seconds."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & ignores it
 
     def action(options, given):
         where()
@@ -39,6 +40,9 @@ def test_a_ctrl_c_that_python_drops_comes_again(where, capsys):
             time.sleep(0.01)
 
     start = time.monotonic()
-    assert run_command("main_binary.py", ExperimentOptions(), action, []) == 130
+    try:
+        assert run_command("main_binary.py", ExperimentOptions(), action, []) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - start < 4
     assert capsys.readouterr().err == "\nstopped by Ctrl-C; no result was changed\n"

@@ -50,14 +50,7 @@ def slow(shared, task):
     return os.getpid()
 
 
-@pytest.mark.parametrize(
-    ("extra", "environment", "message"),
-    [
-        (["--nthreads", "2"], [], "runs 2 tasks at once in one process"),
-        ([], ["PYTHONPATH"], "has another scipy than the caller"),
-    ],
-)
-def test_p20_a_late_worker_is_held_to_the_same_check(tmp_path, extra, environment, message):
+def test_p20_a_late_worker_is_held_to_the_same_check(tmp_path):
     """P20: its threads and its packages. One without the program cannot even get the data."""
     root = documented_environment()["PYTHONPATH"]
     old = tmp_path / "old"
@@ -66,12 +59,19 @@ def test_p20_a_late_worker_is_held_to_the_same_check(tmp_path, extra, environmen
         "import importlib.metadata as m\nreal = m.version\n"
         "m.version = lambda name: '0.1' if name == 'scipy' else real(name)\n"
     )
+    late = (
+        (["--nthreads", "2"], {}, "runs 2 tasks at once in one process"),
+        ([], {"PYTHONPATH": f"{old}:{root}"}, "has another scipy than the caller"),
+    )
     with cluster(tmp_path, workers=1) as mine:
-        results = spread(slow, None, range(200), Workers(dask=mine.address))
-        next(results)
-        mine.worker(*extra, **{name: f"{old}:{root}" for name in environment})
-        with pytest.raises(UserError, match=message):
-            list(results)
+        for extra, environment, message in late:
+            results = spread(slow, None, range(200), Workers(dask=mine.address))
+            next(results)
+            worker = mine.worker(*extra, **environment)
+            with pytest.raises(UserError, match=message):
+                list(results)
+            worker.kill()
+            worker.wait()
 
 
 # --- what else may answer ------------------------------------------------------------------------

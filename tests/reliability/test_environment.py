@@ -26,12 +26,10 @@ OWN = "--target y --rounds 1 --budget 2 --init 30 --methods random,salutary --qu
 @pytest.mark.parametrize(
     "setting",
     [
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"MPLBACKEND": "nope"},
-        {"MATPLOTLIBRC": "{folder}"},
-        {"HOME": None, "PYTHONPATH": "{folder}"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "MPLBACKEND": "nope"},
+        {"MATPLOTLIBRC": "{folder}", "HOME": None, "PYTHONPATH": "{folder}"},
     ],
-    ids=["F8 locale", "F15 backend", "F15 usetex and bytes", "F8 no home"],
+    ids=["F8 locale, F15 backend", "F15 usetex and bytes, F8 no home"],
 )
 def test_a_run_does_not_depend_on_the_environment(setting, tmp_path):
     """F8, F15."""

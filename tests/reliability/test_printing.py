@@ -1,10 +1,13 @@
 """A failed print costs no result, and never looks like success (rows F1, F8, P9 and P12)."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+import compare
+import explore
 from common.cli import run_command, shortage
 from labeling.options import LabelOptions
 from tests.helpers import ROOT, error_of, main
@@ -30,19 +33,29 @@ def shell_line(line: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, **options)
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_reader_that_leaves_costs_no_result(script, tmp_path):
+def test_a_reader_that_leaves_costs_no_result(tmp_path):
     """F1."""
-    done = shell_line(f"PY {script} {SCRIPTS[script]} {tmp_path} | head -n 1")
+    done = shell_line(f"PY main_binary.py {SCRIPTS['main_binary.py']} {tmp_path} | head -n 1")
     assert done.returncode == 2, done.stderr
     assert f"{FAILED} (Broken pipe)" in done.stderr
     assert "Traceback" not in done.stderr
-    assert (tmp_path / LAST[script]).stat().st_size
+    assert (tmp_path / LAST["main_binary.py"]).stat().st_size
 
 
-@pytest.mark.parametrize(
-    ("redirection", "code"), [(">&-", 2), (">/dev/full", 2), ("2>&-", 0), ("2>/dev/full", 0)]
-)
+@pytest.mark.parametrize("script", [compare, explore])
+def test_a_reader_that_has_left_costs_no_result(script, tmp_path, monkeypatch, capsys):
+    """F1: in this process, which has the libraries."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    name = f"{script.__name__}.py"
+    with open(writer, "w") as gone, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", gone)
+        assert script.main([*SCRIPTS[name].split(), str(tmp_path)]) == 2
+    assert f"{FAILED} (Broken pipe)" in capsys.readouterr().err
+    assert (tmp_path / LAST[name]).stat().st_size
+
+
+@pytest.mark.parametrize(("redirection", "code"), [(">&-", 2), ("2>/dev/full", 0)])
 def test_a_stream_that_is_closed_or_full_costs_no_result(redirection, code, tmp_path):
     """F8."""
     done = shell_line(f"PY main_binary.py {SCRIPTS['main_binary.py']} {tmp_path} {redirection}")
@@ -69,7 +82,7 @@ def test_the_code_of_an_answer_stays(answer, code, monkeypatch, capsys):
 
 def test_with_every_stream_closed_no_file_gets_what_is_printed(tmp_path):
     """F8: a file that is opened then would get the number of standard output."""
-    arguments = f"{SCRIPTS['main_binary.py']} {tmp_path} --jobs 2 --seeds 0,1"
+    arguments = f"{SCRIPTS['main_binary.py']} {tmp_path} --seeds 0,1"
     assert shell_line(f"PY main_binary.py {arguments} <&- >&- 2>&-").returncode == 2
     folder = tmp_path / "breast_cancer-paper"
     assert (folder / "curves.csv").read_text().startswith("dataset,protocol,")
