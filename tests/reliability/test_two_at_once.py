@@ -48,7 +48,7 @@ def test_the_same_command_twice_at_once_ends_well_twice(tmp_path):
     errors = [process.communicate(timeout=200)[1].decode() for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
     assert compare.main([*words, str(one)]) == 0
-    for name in ("table.csv", "figure.png", "breast_cancer-tuned/picks.csv"):
+    for name in ("table.csv", "table.tex", "breast_cancer-tuned/picks.csv"):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
     assert not list(two.rglob(".salutary*"))
 
