@@ -325,6 +325,15 @@ def model_name(text: str) -> str:
     return text
 
 
+def class_name(text: str) -> str:
+    """The dotted name of a classifier."""
+    if not (text.count(".") and all(text.split("."))):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no dotted name such as sklearn.ensemble.RandomForestClassifier"
+        )
+    return text
+
+
 def seed_list(text: str) -> tuple[int, ...]:
     """Seeds written as 3, 0-19 or 0,2,5-7: ascending, each once."""
     seeds: set[int] = set()

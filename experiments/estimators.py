@@ -1,6 +1,6 @@
-"""--model package.module.Class: any scikit-learn classifier by its dotted name, checked.
+"""A user's own classifier, by its dotted name or as an object, checked.
 
-It is kept as text: every process makes it anew from its name.
+--model package.module.Class is kept as text: every process makes it anew from its name.
 """
 
 import importlib
@@ -37,6 +37,9 @@ class JudgeSettings:
     versions: dict[str, str]
 
 
+MODEL = "--model"
+
+
 def judge_settings(name: str) -> JudgeSettings:
     """What --model names, checked.
 
@@ -46,8 +49,8 @@ def judge_settings(name: str) -> JudgeSettings:
 
     Raises UserError if there is no such thing, or if it is no classifier with probabilities.
     """
-    found = _named(name)
-    estimator = _estimator(name, found)
+    found = _named(name, MODEL)
+    estimator = _estimator(name, found, MODEL)
     distributions = _distributions()
     parameters = estimator.get_params(deep=True)
     # Functions and other objects print where they lie in memory, which is another place each time.
@@ -66,34 +69,59 @@ def _distributions() -> Mapping[str, list[str]]:
     return packages_distributions()  # reads the metadata of all installed libraries
 
 
-def make_estimator(name: str) -> Any:
-    """The estimator that --model names, not fitted. Raises UserError as ``judge_settings`` does."""
-    return clone(_estimator(name, _named(name)))
+def make_estimator(name: str, option: str = MODEL) -> Any:
+    """The estimator that the option names, not fitted. Raises UserError as ``judge_settings``."""
+    return clone(_estimator(name, _named(name, option), option))
+
+
+def check_estimator(estimator: Any, shown: str, mend: str) -> None:
+    """Raise UserError unless it is a classifier that can be cloned and gives probabilities.
+
+    shown : names it in messages. mend : how to bring a wrapped one.
+    """
+    if inspect.isclass(estimator):
+        raise UserError(f"{shown} is a class: give an instance, {estimator.__name__}()")
+    if not hasattr(estimator, "fit") or not _is_classifier(estimator):
+        raise UserError(
+            f"{shown} is no scikit-learn classifier, it is of type {type(estimator).__name__}: "
+            "name a classifier"
+        )
+    try:
+        clone(estimator)
+    except Exception as error:  # any object can pretend
+        raise UserError(
+            f"{shown} cannot be cloned as scikit-learn's clone does: its __init__ should only keep "
+            "each argument under its own name"
+        ) from error
+    if not hasattr(estimator, "predict_proba"):
+        raise UserError(
+            f"{shown} has no predict_proba, and the log loss and the AUC need probabilities: {mend}"
+        )
 
 
 # --- from a name to an estimator ------------------------------------------------------------------
 
 
-def _named(name: str) -> Any:
+def _named(name: str, option: str) -> Any:
     """The object of this dotted name. Raises UserError if a module or an attribute is missing."""
     first, *rest = name.split(".")
     plugin = next((plugin for plugin in in_use() if plugin.name == first), None)
     if plugin:
         found, where = plugin.module, plugin.shown
     else:
-        found, rest = _imported(name)
+        found, rest = _imported(name, option)
         where = found.__name__
     for attribute in rest:
         if not hasattr(found, attribute):
             known = [word for word in dir(found) if not word.startswith("_")]
             near = get_close_matches(attribute, known, n=1)
             hint = f": did you mean {near[0]!r}?" if near else ": mend the name"
-            raise UserError(f"--model {name}: {where} has no {attribute!r}{hint}")
+            raise UserError(f"{option} {name}: {where} has no {attribute!r}{hint}")
         found, where = getattr(found, attribute), f"{where}.{attribute}"
     return found
 
 
-def _imported(name: str) -> tuple[Any, list[str]]:
+def _imported(name: str, option: str) -> tuple[Any, list[str]]:
     """The innermost module that a dotted name has, and the rest of the name."""
     parts, found = name.split("."), None
     for length in range(1, len(parts) + 1):
@@ -105,49 +133,44 @@ def _imported(name: str) -> tuple[Any, list[str]]:
         except ModuleNotFoundError as error:
             if error.name != module:
                 raise UserError(
-                    f"--model {name}: {module} needs the module {error.name}, which is not here: "
+                    f"{option} {name}: {module} needs the module {error.name}, which is not here: "
                     "install it"
                 ) from error
             if found is None:
                 raise UserError(
-                    f"--model {name}: there is no module {module!r} here: install it, or bring it "
-                    "in a file of your own, with --plugin FILE.py and --model FILE.NAME"
+                    f"{option} {name}: there is no module {module!r} here: install it, or bring it "
+                    f"in a file of your own, with --plugin FILE.py and {option} FILE.NAME"
                 ) from error
             return found, parts[length - 1 :]
         except Exception as error:
             raise UserError(
-                f"--model {name}: importing {module} raised {type(error).__name__}"
+                f"{option} {name}: importing {module} raised {type(error).__name__}"
             ) from error
     return found, []
 
 
-def _estimator(name: str, found: Any) -> Any:
+def _estimator(name: str, found: Any, option: str) -> Any:
     """The estimator that a class, an instance or a function gives. Raises UserError if none."""
     estimator = found
     if inspect.isclass(found) or inspect.isroutine(found):
         if needed := _needed_arguments(found):
             raise UserError(
-                f"--model {name} needs arguments ({', '.join(needed)}): make one of it in a file "
-                "of your own, as model = ..., and give --plugin FILE.py and --model FILE.model"
+                f"{option} {name} needs arguments ({', '.join(needed)}): make one of it in a file "
+                f"of your own, as model = ..., and give --plugin FILE.py and {option} FILE.model"
             )
         try:
             estimator = found()
         except Exception as error:
             raise UserError(
-                f"--model {name} cannot be made without arguments: it raised {type(error).__name__}"
+                f"{option} {name} cannot be made without arguments: it raised "
+                f"{type(error).__name__}"
             ) from error
-    if not _is_classifier(estimator):
-        raise UserError(
-            f"--model {name} is no scikit-learn classifier, it is of type "
-            f"{type(estimator).__name__}: name a classifier, or one of logistic and mlp"
-        )
-    if not hasattr(estimator, "predict_proba"):
-        raise UserError(
-            f"--model {name} has no predict_proba, and the log loss and the AUC need "
-            "probabilities: in a file of your own, wrap it in sklearn.calibration's "
-            "CalibratedClassifierCV, as model = ..., and give --plugin FILE.py and --model "
-            "FILE.model"
-        )
+    check_estimator(
+        estimator,
+        f"{option} {name}",
+        mend="in a file of your own, wrap it in sklearn.calibration's CalibratedClassifierCV, as "
+        f"model = ..., and give --plugin FILE.py and {option} FILE.model",
+    )
     return estimator
 
 
@@ -165,11 +188,8 @@ def _needed_arguments(found: Any) -> list[str]:
 
 
 def _is_classifier(estimator: Any) -> bool:
-    """Whether scikit-learn takes it for a classifier, and can make another one like it."""
-    if inspect.isclass(estimator) or not hasattr(estimator, "fit"):
-        return False
+    """Whether scikit-learn takes it for a classifier."""
     try:
-        clone(estimator)
         return bool(is_classifier(estimator))
     except Exception:  # any object can pretend
         return False

@@ -117,7 +117,9 @@ def arms_table(evidence: Evidence) -> str:
                 cell += f", {change_text(evidence.change(measure, arm), points)}"
             cells.append(cell)
         out.add_row(cells)
-    out.add_row(["l2, median", *(l2_text(np.median(evidence.penalties(a))) for a in evidence.arms)])
+    penalties = [p for arm in evidence.arms if (p := evidence.penalties(arm)) is not None]
+    if penalties:
+        out.add_row(["l2, median", *(l2_text(np.median(found)) for found in penalties)])
     return out.get_string()
 
 
@@ -166,7 +168,9 @@ def measured(evidence: Evidence) -> dict:
                 "change": None if arm == Arm.LABELED else as_dict(evidence.change(measure, arm)),
             }
             for measure in Measure
-        } | {"l2_of_each_part": evidence.penalties(arm).tolist()}
+        }
+        if (penalties := evidence.penalties(arm)) is not None:
+            arms[arm]["l2_of_each_part"] = penalties.tolist()
     shares = float(np.mean([part.shares_loss for part in evidence.parts]))
     return {
         "parts": len(evidence.parts),

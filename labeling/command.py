@@ -18,7 +18,7 @@ from data_prep.columns import Misfits, decisions_record
 from labeling.answer import Answer, ClassMix
 from labeling.cross_validation import TooFewRows, class_counts, measure
 from labeling.evidence import FOLDS, REPEATS
-from labeling.labeler import SalutaryLabeler, fitted_model
+from labeling.labeler import SalutaryLabeler, predicting_model
 from labeling.options import LabelOptions
 from labeling.output_tables import LabeledPool, output_lines, write_outputs
 from labeling.records import LabeledRows
@@ -74,7 +74,11 @@ def arithmetic_errors() -> Iterator[None]:
 def fitted_labeler(settings: LabelSettings, tables: UserTables) -> SalutaryLabeler:
     """The labeler with the user's parameters, fitted to all known rows."""
     labeler = SalutaryLabeler(
-        settings.method, l2=settings.l2, standardise=False, random_state=settings.seed
+        settings.method,
+        l2=settings.l2,
+        standardise=False,
+        random_state=settings.seed,
+        estimator=settings.estimator,
     )
     return labeler.fit(*tables.known.arrays())
 
@@ -140,7 +144,7 @@ def labeled_pool(
 
 def file_facts(labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool) -> dict:
     """What the JSON file says of the tables that are written, and of the models behind them."""
-    model = fitted_model(labeler, tables.known.labeled, pool.given)
+    model = predicting_model(labeler, tables.known.labeled, pool.given)
     counts = class_counts(labeler.classes_, pool.given.y)
     names = [str(tables.cells.spelling[label]) for label in labeler.classes_.tolist()]
     return {

@@ -14,7 +14,8 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 from labeling.evidence import FOLDS, REPEATS, Arm, Evidence, PartResult, Score
-from labeling.labeler import SalutaryLabeler, fitted_model
+from labeling.labeler import SalutaryLabeler, predicting_model
+from labeling.own_model import TrainedEstimator
 from labeling.records import KnownRows, LabeledRows, LabelPlan
 from models import LogisticRegression
 
@@ -104,11 +105,14 @@ def compare_arms(
         raise TooFewRows("too few labeled rows to split a validation part off")
     picked = fitted.label_by_plan(X_pool, plan).given
     given = LabeledRows(X_pool[picked.rows], picked.labels)
-    models = {Arm.LABELED: fitted.model_, Arm.SALUTARY: fitted_model(labeler, labeled, given)}
+    models = {
+        Arm.LABELED: fitted.predictor_,
+        Arm.SALUTARY: predicting_model(labeler, labeled, given),
+    }
     human = labeled
     if validation is not None:
         human = labeled.joined(validation)
-        models[Arm.VALIDATION] = fitted_model(labeler, human)
+        models[Arm.VALIDATION] = predicting_model(labeler, human)
     classes = fitted.classes_
     return PartResult(
         scores={arm: score(model, fold.test) for arm, model in models.items()},
@@ -118,10 +122,11 @@ def compare_arms(
     )
 
 
-def score(model: LogisticRegression, test: LabeledRows) -> Score:
+def score(model: LogisticRegression | TrainedEstimator, test: LabeledRows) -> Score:
     """The score of a fitted model on ``test``, whose classes it knows."""
     P = model.predict_proba(test.X)
-    hit = model.classes_[P.argmax(1)] == test.y
+    own_model = isinstance(model, TrainedEstimator)  # it may not predict the most probable class
+    hit = (model.predict(test.X) if own_model else model.classes_[P.argmax(1)]) == test.y
     own = test.y[:, None] == model.classes_  # (n, K)
     with np.errstate(invalid="ignore"):  # a class that is not held out: 0 / 0
         recalls = (own & hit[:, None]).sum(0) / own.sum(0)

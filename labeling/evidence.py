@@ -37,11 +37,11 @@ class Measure(TextEnum):
 class Score:
     """One model on held-out rows.
 
-    l2 : its penalty. accuracy : a fraction. log_loss : per row.
+    l2 : its penalty; None for a user's own estimator. accuracy : a fraction. log_loss : per row.
     recalls : of each class, (K,); NaN if no row of it is held out.
     """
 
-    l2: float
+    l2: float | None
     accuracy: float
     log_loss: float
     recalls: np.ndarray
@@ -106,9 +106,10 @@ class Evidence:
         """The measure's change from the labeled rows alone to this arm."""
         return paired(self.values(measure, arm) - self.values(measure, Arm.LABELED))
 
-    def penalties(self, arm: Arm) -> np.ndarray:
-        """The l2 of the arm's model on each part: (J,)."""
-        return np.array([part.scores[arm].l2 for part in self.parts])
+    def penalties(self, arm: Arm) -> np.ndarray | None:
+        """The l2 of the arm's model on each part, (J,); None if its models have none."""
+        found = [part.scores[arm].l2 for part in self.parts]
+        return None if None in found else np.array(found)
 
     def recalls(self, arm: Arm) -> np.ndarray:
         """The recall of each class on each part, (J, K); NaN if no row of it is held out."""

@@ -8,7 +8,6 @@
 rules that pick, influence.py the benefits (arXiv 2405.17627, section 3).
 """
 
-import warnings
 from dataclasses import fields
 from typing import Any
 
@@ -19,15 +18,23 @@ from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from common.kinds import HessianRows, LabelSource, PenaltyRule
-from data_prep.column_kinds import ColumnDecision, Kind
-from data_prep.columns import Columns, decisions_record
+from data_prep.column_kinds import ColumnDecision
+from data_prep.columns import decisions_record
 from data_prep.reading import AS_FOUND, TableReading
 from experiments import penalty
 from influence import Influence
+from labeling.labeler_input import (
+    check_known_classes,
+    check_validation,
+    fitted_columns,
+    split_off,
+)
 from labeling.loop import KnownTensors, LabelingRun
+from labeling.own_model import TrainedEstimator, trained
 from labeling.records import LabeledRows, LabelPlan, Labels
 from models import LogisticRegression
 from numerics.linear import as_tensor
@@ -71,11 +78,15 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
     random_state : int or None, the seed of that draw and of the folds.
     reading : how a data frame's columns are to be read, ``data_prep.reading.TableReading``; None
         looks at the cells.
+    estimator : a classifier with scikit-learn's interface, or its dotted name, that is the model
+        fitted to X and y in place of the logistic regression, which still picks and labels. None
+        for the logistic regression.
 
     Attributes
     ----------
     l2_ : the l2 of ``model_``, and of the models that pick.
-    model_ : LogisticRegression on all of X and y (``predict`` uses it).
+    model_ : LogisticRegression on all of X and y.
+    predictor_ : what ``predict`` asks: ``model_``, or the fitted estimator (see own_model.py).
     classes_, n_features_in_ : as in scikit-learn.
     n_validation_ : how many rows of X were set aside for validation; 0 if a validation set was
         given.
@@ -94,6 +105,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         validation_fraction: float = 0.25,
         random_state: int = 0,
         reading: TableReading | None = None,
+        estimator: Any = None,
     ):
         self.method = method
         self.l2 = l2
@@ -103,6 +115,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.random_state = random_state
         self.reading = reading
+        self.estimator = estimator
 
     def fit(self, X, y, X_val=None, y_val=None) -> "SalutaryLabeler":
         """Fit to X (n, D), array or data frame, and y (n,).
@@ -116,7 +129,8 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
 
         Raises ValueError for one class only, labels that are None or NaN, NaN or infinite values,
         unknown options, or a class that only the validation set has; its subclass UserError if l2
-        is "cv" and all classes but one have a single row. A fit that fails leaves the labeler
+        is "cv" and all classes but one have a single row, and for an estimator that is no
+        classifier with probabilities or whose fit fails. A fit that fails leaves the labeler
         unfitted.
         """
         try:
@@ -139,7 +153,9 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         self.columns_ = pd.DataFrame(decisions_record(decisions), columns=DECIDED)
         self._scaler = StandardScaler().fit(X) if self.standardise else None
         X = self._scaled(X)
-        self.model_ = fitted_model(self, LabeledRows(X, y))
+        self._labeled = LabeledRows(X, y)
+        self.model_ = fitted_model(self, self._labeled)
+        self.predictor_ = self._predictor()
         self.l2_ = self.model_.l2
         self.classes_ = self.model_.classes_
         if X_val is None:
@@ -205,20 +221,21 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             scores = scores * influence.class_probabilities(X)
         return scores.max(1).values.numpy()
 
+    @available_if(lambda self: self.estimator is None)
     def decision_function(self, X) -> np.ndarray:
-        """Logits: (n,) for two classes, else (n, K)."""
+        """Logits: (n,) for two classes, else (n, K). An estimator of the user's has none."""
         X = self._features(X)  # this also checks that there is a model
         return self.model_.decision_function(X)
 
     def predict_proba(self, X) -> np.ndarray:
         """Probability of every class, in the order of ``classes_``: (n, K)."""
         X = self._features(X)
-        return self.model_.predict_proba(X)
+        return self.predictor_.predict_proba(X)
 
     def predict(self, X) -> np.ndarray:
         """The most probable class of each row: (n,)."""
         X = self._features(X)
-        return self.model_.predict(X)
+        return self.predictor_.predict(X)
 
     def _check_parameters(self) -> None:
         if self.method not in METHODS:
@@ -229,6 +246,9 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             raise ValueError(f"unknown l2 {self.l2!r}: give a number above 0, or cv")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction is {self.validation_fraction}, not within 0 … 1")
+
+    def _predictor(self) -> LogisticRegression | TrainedEstimator:
+        return self.model_ if self.estimator is None else predicting_model(self, self._labeled)
 
     def _new_model(self, *, warm_start: bool = False) -> LogisticRegression:
         return LogisticRegression(self.l2_, self.fit_intercept, warm_start=warm_start)
@@ -300,50 +320,17 @@ def fitted_model(
     return LogisticRegression(l2, labeler.fit_intercept).fit_tensors(*training)
 
 
-def fitted_columns(X, reading: TableReading) -> Columns | None:
-    """What makes numbers of a data frame; None for an array.
+def predicting_model(
+    labeler: SalutaryLabeler, human: LabeledRows, given: LabeledRows | None = None
+) -> LogisticRegression | TrainedEstimator:
+    """What the labeler would predict with if it had these human and given labels.
 
-    Warns of columns that are left out. Raises UserError as ``Columns.fit`` does.
+    Raises what ``fitted_model`` raises or, for the user's own estimator, what ``trained`` raises.
     """
-    if not isinstance(X, pd.DataFrame):
-        return None
-    columns = Columns(reading).fit(("X", X))
-    left = [d for d in columns.decisions if d.read_as == Kind.LEFT_OUT]
-    if told := "; ".join(f"{d.column!r}, {d.why}" for d in left):
-        warnings.warn(f"SalutaryLabeler leaves columns out: {told}", stacklevel=4)
-    return columns
-
-
-def check_known_classes(y, name: str) -> None:
-    """Raise ValueError if a label of y (n,) is None or NaN."""
-    missing = np.ravel(pd.isna(np.asarray(y, dtype=object)))
-    if missing.any():
-        raise ValueError(
-            f"{name} has no class (None or NaN) in {int(missing.sum()):,} rows, first in row "
-            f"{int(missing.argmax())}: leave such rows out; they belong to the pool"
-        )
-
-
-def check_validation(classes: np.ndarray, X_val: np.ndarray, y_val: np.ndarray) -> None:
-    """Raise ValueError if the validation set has a class of its own, or lengths that differ."""
-    known = set(classes.tolist())
-    unknown = [label for label in y_val.tolist() if label not in known]
-    if unknown:
-        raise ValueError(f"class {unknown[0]} is in the validation set but not in y")
-    if len(X_val) != len(y_val):
-        raise ValueError(f"X_val has {len(X_val)} rows, y_val {len(y_val)}")
-
-
-def split_off(y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Which rows of y (n,) to set aside: bool (n,).
-
-    Each class gives ``fraction`` of its rows, drawn at random, but keeps at least one.
-    """
-    held = np.zeros(len(y), bool)
-    for label in np.unique(y):
-        rows = rng.permutation(np.flatnonzero(y == label))
-        held[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
-    return held
+    if labeler.estimator is None:
+        return fitted_model(labeler, human, given)
+    rows = human if given is None else human.joined(given)
+    return trained(labeler.estimator, rows, labeler.random_state)
 
 
 def salutary_query(

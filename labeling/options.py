@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from common.cli import not_negative, option, penalty, whole_number
+from common.cli import class_name, not_negative, option, penalty, whole_number
 from common.kinds import PenaltyRule
 from data_prep.reading import TableReading
 
@@ -44,6 +44,20 @@ class LabelOptions(TableReading):
     )
     method: str = option(
         "salutary_plus", "a strategy that gives labels of its own (default: salutary_plus)"
+    )
+    estimator: str | None = option(
+        None,
+        "the classifier that is to be trained on the labels, with scikit-learn's interface, such "
+        "as sklearn.ensemble.RandomForestClassifier; it is what the answer is about (default: a "
+        "logistic regression)",
+        type=class_name,
+        metavar="PACKAGE.MODULE.CLASS",
+    )
+    plugin: Path | None = option(
+        None,
+        "a Python file of your own that brings the --estimator, as FILE.NAME",
+        type=Path,
+        metavar="FILE.py",
     )
     l2: float | PenaltyRule = option(
         PenaltyRule.CV,

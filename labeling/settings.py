@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from common.errors import UserError, check_known
 from common.kinds import PenaltyRule
+from common.plugins import use_files
 from data_prep.reading import TableReading, of_use
 from labeling.labeler import METHODS
 from labeling.options import LabelOptions
 from labeling.output_tables import OutputFiles, check_outputs, output_files
+from labeling.own_model import template_of
 from labeling.records import LabelPlan
 from labeling.user_tables import KEPT, TableFiles
 
@@ -16,7 +18,8 @@ from labeling.user_tables import KEPT, TableFiles
 class LabelSettings:
     """What label.py is to do.
 
-    outputs : the files to write; None to measure only. method, l2, seed : of the labeler.
+    outputs : the files to write; None to measure only. method, l2, seed,
+    estimator : of the labeler.
     anyway : give and write the labels whatever the answer is. quiet : show no progress bar.
     """
 
@@ -26,6 +29,7 @@ class LabelSettings:
     method: str
     l2: float | PenaltyRule
     seed: int
+    estimator: str | None
     anyway: bool
     quiet: bool
 
@@ -58,9 +62,23 @@ def settle(options: LabelOptions) -> LabelSettings:
         method=options.method,
         l2=options.l2,
         seed=options.seed,
+        estimator=settle_estimator(options),
         anyway=options.anyway,
         quiet=options.quiet,
     )
+
+
+def settle_estimator(options: LabelOptions) -> str | None:
+    """The name of the user's estimator, checked: the file that brings it is in use from now on."""
+    if options.plugin is not None and options.estimator is None:
+        raise UserError(
+            f"--plugin {options.plugin} is to bring an estimator: name it, as in --estimator "
+            f"{options.plugin.stem}.model"
+        )
+    use_files([options.plugin] if options.plugin else [], options.estimator or "")
+    if options.estimator is not None:
+        template_of(options.estimator, options.seed)
+    return options.estimator
 
 
 def settle_outputs(options: LabelOptions) -> OutputFiles | None:
