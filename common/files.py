@@ -12,10 +12,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 
@@ -26,6 +26,8 @@ try:
     import fcntl
 except ImportError:  # not on Windows: there, two runs at once are not kept apart
     fcntl = None  # type: ignore[assignment]
+
+Content = bytes | Callable[[BinaryIO], object]  # a function writes what is too large to hold
 
 STAGE = ".salutary-labeling.part"  # a folder; NEW and OLD are folders in it
 NEW, OLD, REDO, UNDO = "new", "old", "redo.json", "undo.json"
@@ -88,11 +90,13 @@ def prepare_folder(folder: Path) -> None:
         raise _unwritable(folder, error) from error
 
 
-def write_files(folder: Path, files: Mapping[str, bytes | None], *, overwrite: bool = True) -> None:
+def write_files(
+    folder: Path, files: Mapping[str, Content | None], *, overwrite: bool = True
+) -> None:
     """Write ``files``, content by name, into ``folder``, all or none; None removes an old file.
 
     overwrite : if it is False, a file of other content that is there must stay, and nothing is
-    written.
+    written; nor if a file is there whose content a function is to write.
 
     Raises UserError, which says what was changed, if the disk does not take them, if one of the
     old files cannot be replaced, or if another run keeps writing there.
@@ -197,7 +201,7 @@ def _remove_if_free(path: Path) -> None:
 # --- all or none ----------------------------------------------------------------------------------
 
 
-def _check_places(folder: Path, files: Mapping[str, bytes | None], overwrite: bool) -> None:
+def _check_places(folder: Path, files: Mapping[str, Content | None], overwrite: bool) -> None:
     for name, content in files.items():
         path = folder / name
         if path.is_dir() and not path.is_symlink():
@@ -205,14 +209,16 @@ def _check_places(folder: Path, files: Mapping[str, bytes | None], overwrite: bo
                 f"cannot write to {folder}: {name} is a folder there; nothing there was changed, "
                 "move it away or name another folder with --out"
             )
-        if not overwrite and os.path.lexists(path) and path.read_bytes() != content:
+        if overwrite or not os.path.lexists(path):
+            continue
+        if callable(content) or path.read_bytes() != content:
             raise UserError(
                 f"{path} was written by someone else while this command ran; nothing there was "
                 "changed: name another file with --out, or add --force"
             )
 
 
-def _stage(folder: Path, files: Mapping[str, bytes | None]) -> None:
+def _stage(folder: Path, files: Mapping[str, Content | None]) -> None:
     """Write the new files into NEW, and link the old ones in OLD."""
     stage = folder / STAGE
     for part in (stage, stage / NEW, stage / OLD):
@@ -231,12 +237,12 @@ def _stage(folder: Path, files: Mapping[str, bytes | None]) -> None:
     _sync(stage / NEW)
 
 
-def _needs_journal(files: Mapping[str, bytes | None]) -> bool:
+def _needs_journal(files: Mapping[str, Content | None]) -> bool:
     """A single rename is all or none by itself."""
     return len(files) > 1 or None in files.values()
 
 
-def _put_in_place(folder: Path, files: Mapping[str, bytes | None]) -> None:
+def _put_in_place(folder: Path, files: Mapping[str, Content | None]) -> None:
     """Rename what is staged; if one file cannot be replaced, the old ones come back."""
     stage, arrives = folder / STAGE, {name: files[name] is not None for name in files}
     if _needs_journal(files):
@@ -332,9 +338,12 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(stage, ignore_errors=True)  # the next run tries again
 
 
-def _write_synced(path: Path, content: bytes) -> None:
+def _write_synced(path: Path, content: Content) -> None:
     with path.open("wb") as file:
-        file.write(content)
+        if callable(content):
+            content(file)
+        else:
+            file.write(content)
         file.flush()
         os.fsync(file.fileno())
 

@@ -168,18 +168,24 @@ def as_file(frame: pd.DataFrame, path: Path, numbers: Collection[str]) -> bytes:
         made = {name: typed(frame[name], name in numbers) for name in held}
         frame.assign(**made).to_parquet(buffer, index=False)
         return buffer.getvalue()
+    content = text_bytes(frame, path)
+    return gzip.compress(content, mtime=0) if path.name.lower().endswith(".gz") else content
+
+
+def text_bytes(frame: pd.DataFrame, path: Path, header: bool = True) -> bytes:
+    """The frame as the lines of a CSV or TSV file, not packed; ``header`` : with the names."""
+    kind = form_of(path, WRITTEN)
     frame = frame.set_axis(["" if is_place(name) else name for name in frame], axis=1)  # as read
     separator = "," if kind == "csv" else "\t"
     try:
-        text = frame.to_csv(index=False, lineterminator="\n", sep=separator)
+        text = frame.to_csv(index=False, header=header, lineterminator="\n", sep=separator)
         if "\r" in text:  # Python quotes a cell that holds it only if a line ends in it too
-            text = frame.to_csv(index=False, lineterminator="\r\n", sep=separator)
+            text = frame.to_csv(index=False, header=header, lineterminator="\r\n", sep=separator)
     except csv.Error as error:  # a null character, which Python 3.10 cannot write
         raise UserError(
             f"{path}: a cell holds a null character, which {kind} cannot: remove it"
         ) from error
-    content = text.encode("utf-8", errors="replace")
-    return gzip.compress(content, mtime=0) if path.name.lower().endswith(".gz") else content
+    return text.encode("utf-8", errors="replace")
 
 
 def typed(cells: pd.Series, numeric: bool) -> pd.Series:

@@ -50,6 +50,23 @@ class CheckedClassifier:
         if known != list(range(count)):
             raise self._error(f"its classes_ are {known}, not 0 to {count - 1}")
 
+    def with_names(self, X: np.ndarray, y: np.ndarray) -> Any | None:
+        """The same classifier, fitted to the names of the classes in place of their numbers.
+
+        X (m, D), y (m,) : the rows of ``fit``. None if it takes numbers only, or becomes another
+        classifier.
+        """
+        named = clone(self.template)
+        try:
+            with self._careful("fit", X.size):
+                named.fit(X, y)
+                same = np.array_equal(named.classes_, np.unique(y)) and np.allclose(
+                    named.predict_proba(X), self.fitted.predict_proba(X), rtol=0, atol=1e-9
+                )
+        except UserError:
+            return None
+        return named if same else None
+
     def probabilities(self, X: np.ndarray) -> np.ndarray:
         """The probability of each class, (m, K). Raises UserError for what is no such thing."""
         with self._careful("predict_proba", X.size):

@@ -32,10 +32,10 @@ def own_columns(frame: pd.DataFrame) -> list[str]:
     return [name for name in frame.columns if not isinstance(name, Source)]
 
 
-def prefix_beside(own: Collection[str]) -> str:
+def prefix_beside(own: Collection[str], added: Collection[str] = (*ADDED_COLUMNS, QUOTED)) -> str:
     """What the names of the added columns begin with, so that none is among ``own``."""
     prefix = ""
-    while any(prefix + name in own for name in (*ADDED_COLUMNS, QUOTED)):
+    while any(prefix + name in own for name in added):
         prefix += PREFIX
     return prefix
 

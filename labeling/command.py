@@ -19,6 +19,7 @@ from labeling.answer import Answer, ClassMix
 from labeling.cross_validation import TooFewRows, class_counts, measure
 from labeling.evidence import FOLDS, REPEATS
 from labeling.labeler import SalutaryLabeler, predicting_model
+from labeling.model_outputs import Model, model_outputs
 from labeling.options import LabelOptions
 from labeling.output_tables import LabeledPool, output_lines, write_outputs
 from labeling.records import LabeledRows
@@ -52,13 +53,21 @@ def run(options: LabelOptions) -> int:
                 print_lines([f"{settings.outputs.labeled} is not written: --anyway writes it"])
             return ADVISED_AGAINST if refused else 0
         pool = labeled_pool(settings, labeler, tables)
-        manifest = answer.manifest() | file_facts(labeler, tables, pool) | run_facts(options)
-    written = write_outputs(settings.outputs, tables, pool, manifest, force=options.force)
+        model = predicting_model(labeler, tables.known.labeled, pool.given)
+        facts = file_facts(labeler, tables, pool, model)
+    manifest = answer.manifest() | facts | run_facts(options)
+    after = model_outputs(settings.outputs, tables, pool, model)
+    if after.model is not None:
+        manifest["model"] = {"expects_in_place_of_columns": after.model.expected}
+    written = write_outputs(
+        settings.outputs, tables, pool, manifest, more=after.contents(), force=options.force
+    )
 
     print_lines(answer.lines())
     if tables.pool_is_sampled:
         say(f"picking from the {len(pool.rows):,} pool rows of largest first-order benefit")
     print_lines(output_lines(settings.outputs, written, len(tables.known.labeled), pool))
+    print_lines(after.lines())
     return 0
 
 
@@ -142,9 +151,13 @@ def labeled_pool(
     return LabeledPool(rows, labels, given, settings.plan.budget)
 
 
-def file_facts(labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool) -> dict:
-    """What the JSON file says of the tables that are written, and of the models behind them."""
-    model = predicting_model(labeler, tables.known.labeled, pool.given)
+def file_facts(
+    labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool, model: Model
+) -> dict:
+    """What the JSON file says of the tables that are written, and of the models behind them.
+
+    model : trained on the labeled rows and the labels given.
+    """
     counts = class_counts(labeler.classes_, pool.given.y)
     names = [str(tables.cells.spelling[label]) for label in labeler.classes_.tolist()]
     return {

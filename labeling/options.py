@@ -59,6 +59,20 @@ class LabelOptions(TableReading):
         type=Path,
         metavar="FILE.py",
     )
+    model_out: Path | None = option(
+        None,
+        "also write the model that is trained on the labeled rows and the labels given, as a "
+        "scikit-learn Pipeline: a .joblib file in the folder of --out",
+        type=Path,
+        metavar="FILE.joblib",
+    )
+    predictions: Path | None = option(
+        None,
+        "also write its probabilities for the rest of the pool: a .csv or .tsv file (each also "
+        "with .gz) in the folder of --out",
+        type=Path,
+        metavar="FILE",
+    )
     l2: float | PenaltyRule = option(
         PenaltyRule.CV,
         "penalty beside the sum of losses: a number, or cv, chosen by cross-validation on the rows "

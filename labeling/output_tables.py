@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from common.errors import UserError
-from common.files import json_bytes, prepare_folder, write_files
+from common.files import Content, json_bytes, prepare_folder, write_files
 from data_prep import formulas, tables
 from labeling.added_columns import OF_LABELS, QUOTED, SOURCES, Source, own_columns, prefix_beside
 from labeling.records import LabeledRows, Labels
@@ -26,6 +26,7 @@ class OutputFiles:
 
     labeled : for the labeled rows and the rows that were given a label. left : for the rows that
     are left for a person; None if no row can be left. verdict : the JSON file.
+    model, predictions : of --model-out and --predictions; None if they are not asked for.
     excel_safe : texts that a spreadsheet would run get an apostrophe in front.
     """
 
@@ -33,6 +34,12 @@ class OutputFiles:
     left: Path | None
     verdict: Path
     excel_safe: bool
+    model: Path | None = None
+    predictions: Path | None = None
+
+    @property
+    def all(self) -> list[Path]:
+        return [*self.tables, self.verdict, *filter(None, (self.model, self.predictions))]
 
     @property
     def tables(self) -> list[Path]:
@@ -83,13 +90,43 @@ def output_files(out: Path, *, abstains: bool, excel_safe: bool) -> OutputFiles:
     )
 
 
+def with_model_files(
+    outputs: OutputFiles, model: Path | None, predictions: Path | None
+) -> OutputFiles:
+    """The same files, and those of --model-out and --predictions.
+
+    Raises UserError for a name that ends in another way, another folder, or a name given twice.
+    """
+    if model is not None and model.suffix != ".joblib":
+        raise UserError(f"--model-out {model} should end in .joblib")
+    if predictions is not None and not _is_text_name(predictions):
+        raise UserError(f"--predictions {predictions} should end in .csv or .tsv (each also .gz)")
+    folder, taken = outputs.labeled.parent, {path.name for path in outputs.all}
+    for option, path in (("--model-out", model), ("--predictions", predictions)):
+        if path is None:
+            continue
+        if path.parent.resolve() != folder.resolve():
+            raise UserError(
+                f"{option} {path} should be in the folder of --out, {folder}, so that all files "
+                f"are written or none: name {folder / path.name}"
+            )
+        if path.name in taken:
+            raise UserError(f"{option} {path} is written for something else: name another file")
+        taken.add(path.name)
+    return replace(outputs, model=model, predictions=predictions)
+
+
+def _is_text_name(path: Path) -> bool:
+    return re.search(r"(?i)\.[ct]sv(\.gz)?$", path.name) is not None
+
+
 def check_outputs(outputs: OutputFiles, inputs: Collection[Path], *, force: bool) -> None:
     """Make the folder. Raises UserError if a file cannot be written there, or must not be.
 
     inputs : the files that are read. force : existing files may be written over.
     """
     read = [path.resolve() for path in inputs]
-    for path in [*outputs.tables, outputs.verdict]:
+    for path in outputs.all:
         if path.resolve() in read:
             raise UserError(f"{path} is one of the tables to read: name another file with --out")
         if path.is_dir():
@@ -110,12 +147,14 @@ def write_outputs(
     pool: LabeledPool,
     manifest: Mapping[str, Any],
     *,
+    more: Mapping[Path, Content] | None = None,
     force: bool,
 ) -> list[WrittenFile]:
     """Write all files, or none; returns the tables.
 
     The first has the labeled rows (round 0), then the rows that were given a label.
-    manifest : what the JSON file says. force : existing files may be written over.
+    manifest : what the JSON file says. more : other files. force : existing files may be written
+    over.
     Raises UserError if a cell cannot be written in the form of the file, if the disk is full, or if
     a file has appeared since ``check_outputs`` looked; one of the same bytes is no obstacle.
     """
@@ -126,7 +165,9 @@ def write_outputs(
         left = labels.for_a_person
         parts.append([as_written(pool.rows.iloc[left.rows], left, user_tables)])
     numbers = columns_of_numbers(user_tables, pool)
-    contents, written = {outputs.verdict.name: json_bytes(manifest)}, []
+    contents: dict[str, Content] = {outputs.verdict.name: json_bytes(manifest)}
+    contents |= {path.name: content for path, content in (more or {}).items()}
+    written = []
     for path, rows in zip(outputs.tables, parts, strict=True):
         frame = tables.below_each_other(rows, path)
         file = WrittenFile(path, formulas.would_run(frame) if tables.is_text(path) else 0, 0)
@@ -174,14 +215,7 @@ def output_lines(
     outputs: OutputFiles, written: list[WrittenFile], labeled_rows: int, pool: LabeledPool
 ) -> Iterator[str]:
     """What a user should know of the files that were written."""
-    for file in written:
-        if file.quoted:
-            yield f"{file.path}: {file.quoted:,} cells got a ' in front, so that none is a formula"
-        elif file.formulas:
-            yield (
-                f"{file.path}: a spreadsheet would run {file.formulas:,} of its cells as formulas; "
-                "--excel-safe writes them with a ' in front"
-            )
+    yield from formula_lines(written)
     labels = pool.labels
     yield f"{outputs.labeled}: {labeled_rows:,} labeled rows (round 0), {len(labels.given):,} more"
     if len(labels) < pool.asked:
@@ -190,3 +224,15 @@ def output_lines(
         left = len(labels.for_a_person)
         yield f"{outputs.left}: {left:,} rows left for a person, most useful first"
     yield f"{outputs.verdict}: this answer with all its numbers"
+
+
+def formula_lines(written: list[WrittenFile]) -> Iterator[str]:
+    """Which of the files hold cells that a spreadsheet would run."""
+    for file in written:
+        if file.quoted:
+            yield f"{file.path}: {file.quoted:,} cells got a ' in front, so that none is a formula"
+        elif file.formulas:
+            yield (
+                f"{file.path}: a spreadsheet would run {file.formulas:,} of its cells as formulas; "
+                "--excel-safe writes them with a ' in front"
+            )

@@ -7,8 +7,9 @@ from common.kinds import PenaltyRule
 from common.plugins import use_files
 from data_prep.reading import TableReading, of_use
 from labeling.labeler import METHODS
+from labeling.model_file import check_portable
 from labeling.options import LabelOptions
-from labeling.output_tables import OutputFiles, check_outputs, output_files
+from labeling.output_tables import OutputFiles, check_outputs, output_files, with_model_files
 from labeling.own_model import template_of
 from labeling.records import LabelPlan
 from labeling.user_tables import KEPT, TableFiles
@@ -77,7 +78,9 @@ def settle_estimator(options: LabelOptions) -> str | None:
         )
     use_files([options.plugin] if options.plugin else [], options.estimator or "")
     if options.estimator is not None:
-        template_of(options.estimator, options.seed)
+        template, shown = template_of(options.estimator, options.seed)
+        if options.model_out is not None:
+            check_portable(template, shown)
     return options.estimator
 
 
@@ -89,6 +92,7 @@ def settle_outputs(options: LabelOptions) -> OutputFiles | None:
         raise UserError("--out is missing: name the file to write, or measure only with --dry-run")
     abstains = options.abstain is not None
     outputs = output_files(options.out, abstains=abstains, excel_safe=options.excel_safe)
+    outputs = with_model_files(outputs, options.model_out, options.predictions)
     inputs = [path for path in (options.labeled, options.unlabeled, options.validation) if path]
     check_outputs(outputs, inputs, force=options.force)
     return outputs
