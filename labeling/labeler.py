@@ -8,15 +8,13 @@
 rules that pick, influence.py the benefits (arXiv 2405.17627, section 3).
 """
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
@@ -27,12 +25,8 @@ from data_prep.columns import decisions_record
 from data_prep.reading import AS_FOUND, TableReading
 from experiments import penalty
 from influence import Influence
-from labeling.labeler_input import (
-    check_known_classes,
-    check_validation,
-    fitted_columns,
-    split_off,
-)
+from labeling import labeler_input as given_rows
+from labeling.labeler_input import split_off
 from labeling.loop import KnownTensors, LabelingRun
 from labeling.own_model import TrainedEstimator, trained
 from labeling.records import LabeledRows, LabelPlan, Labels
@@ -42,7 +36,6 @@ from numerics.torch_classifier import encoded_classes, estimator_input
 from numerics.validation import (
     check_count,
     check_model,
-    column_names,
     for_estimator,
     label_array,
     labels,
@@ -84,15 +77,18 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    l2_ : the l2 of ``model_``, and of the models that pick.
+    l2_ : the l2 of the models that pick, and of ``model_`` until ``label`` refits it.
     model_ : LogisticRegression on all of X and y.
     predictor_ : what ``predict`` asks: ``model_``, or the fitted estimator (see own_model.py).
     classes_, n_features_in_ : as in scikit-learn.
     n_validation_ : how many rows of X were set aside for validation; 0 if a validation set was
         given.
+    pool_ : the rows without a label of ``fit_half``; None after ``fit``.
     columns_ : what was decided of each column of a data frame, as a data frame: column, read_as,
         why, features, missing. It has no rows for an array.
     """
+
+    pool_: pd.DataFrame | None
 
     def __init__(
         self,
@@ -133,29 +129,57 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         classifier with probabilities or whose fit fails. A fit that fails leaves the labeler
         unfitted.
         """
+        return self._fit(X, y, X_val, y_val)
+
+    def fit_half(
+        self, frame: pd.DataFrame, target: str, validation: pd.DataFrame | None = None
+    ) -> "SalutaryLabeler":
+        """Fit to the rows of a data frame that have a label; the others are ``pool_``.
+
+        target : the column of labels; None, NaN and an empty text are no label, nor is what
+            ``reading.unlabeled_value`` names. validation : rows with the same columns and labels.
+
+        As in label.py, the labeled rows and the pool decide what each column is read as, and on
+        medians and scales. Then ``label`` without X_pool picks from ``pool_``.
+
+        Raises what ``fit`` raises; TypeError if it is no data frame; UserError if there is no such
+        column, no row with a label or none without, or if the validation rows lack a label.
+        """
+        known, pool = given_rows.halves(frame, target, validation, self.reading or AS_FOUND)
+        self._fit(*known, pool=pool.drop(columns=target))
+        self.pool_, self._target = pool, target
+        return self
+
+    def _fit(self, X: Any, y: Any, X_val: Any, y_val: Any, **more: Any) -> "SalutaryLabeler":
         try:
-            return self._fit(X, y, X_val, y_val)
+            return self._fit_parts(X, y, X_val, y_val, **more)
         except BaseException:
             unfit(self)
             raise
 
-    def _fit(self, X: Any, y: Any, X_val: Any, y_val: Any) -> "SalutaryLabeler":
+    def _fit_parts(
+        self, X: Any, y: Any, X_val: Any, y_val: Any, pool: pd.DataFrame | None = None
+    ) -> "SalutaryLabeler":
+        """``fit``; the rows of the pool, if given, decide on the features with those of X."""
         self._check_parameters()
+        self.pool_ = None
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val belong together: give both, or neither")
         for name, given in (("y", y), ("y_val", y_val)):
             if given is not None:
-                check_known_classes(label_array(given, name), name)
-        self._columns = fitted_columns(X, self.reading or AS_FOUND)
+                given_rows.check_known_classes(label_array(given, name), name)
+        self._columns = given_rows.fitted_columns(X, self.reading or AS_FOUND, pool)
         self._filler: SimpleImputer | None = None
-        X, y = estimator_input(self, self._numbers(X), y)
+        deciding = self._numbers(X if pool is None else pd.concat([X, pool]))
+        X, y = estimator_input(self, deciding if pool is None else deciding[: len(y)], y)
         decisions = self._columns.decisions if self._columns else []
         self.columns_ = pd.DataFrame(decisions_record(decisions), columns=DECIDED)
-        self._scaler = StandardScaler().fit(X) if self.standardise else None
+        rows = X if pool is None else deciding
+        self._scaler = StandardScaler().fit(rows) if self.standardise else None
         X = self._scaled(X)
         self._labeled = LabeledRows(X, y)
         self.model_ = fitted_model(self, self._labeled)
-        self.predictor_ = self._predictor()
+        self.predictor_ = self._predictor(None)
         self.l2_ = self.model_.l2
         self.classes_ = self.model_.classes_
         if X_val is None:
@@ -165,23 +189,49 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         else:
             self.n_validation_ = 0
             X_val, y_val = self._scaled(self._checked(X_val)), labels(y_val, "y_val")
-        check_validation(self.classes_, X_val, y_val)
+        given_rows.check_validation(self.classes_, X_val, y_val)
         self._known = KnownTensors(as_tensor(X), y, as_tensor(X_val), y_val)
         return self
 
     def label(
-        self, X_pool, budget: int, *, rounds: int = 10, abstain: float | None = None
+        self,
+        X_pool: Any = None,
+        budget: int | None = None,
+        *,
+        rounds: int = 10,
+        abstain: float | None = None,
+        refit: bool = False,
     ) -> Labels:
         """Pick ``budget`` rows of X_pool (n, D) in ``rounds`` rounds and give each a label.
 
+        X_pool : array or data frame; None for ``pool_``, the rows without a label of ``fit_half``.
         abstain : leave a row for a person if its benefit is less than this above that of the
             runner-up. Such a row counts in the budget, and the model does not learn from it.
 
-        Fewer rows come back if no other label helps. The labeler does not change.
+        refit : fit ``model_`` and ``predictor_`` again, to all labeled rows and the labels given,
+            for ``predict``. Another call of ``label`` begins where ``fit`` ended all the same.
+
+        Fewer rows come back if no other label helps. Otherwise the labeler does not change.
         Raises ValueError if the pool has fewer than ``budget`` rows, there is no validation row, or
-        an argument is out of range.
+        an argument is out of range; TypeError without a budget or a pool.
         """
-        return self.label_by_plan(X_pool, LabelPlan(budget, rounds, abstain))
+        check_model(self, SalutaryLabeler, "classes_")
+        pool = self.pool_ if X_pool is None else X_pool
+        if pool is None:
+            raise TypeError("there is no pool: give X_pool, or a half-labeled frame to fit_half")
+        if budget is None:
+            raise TypeError("there is no budget: say how many rows to label, as in budget=100")
+        rows = pool.drop(columns=self._target) if X_pool is None else pool
+        found = self.label_by_plan(rows, LabelPlan(budget, rounds, abstain))
+        if refit:
+            self._refit(rows, found.given)
+        return replace(found, pool=pool if isinstance(pool, pd.DataFrame) else None)
+
+    def _refit(self, X_pool: Any, given: Labels) -> None:
+        rows = X_pool.iloc[given.rows] if isinstance(X_pool, pd.DataFrame) else X_pool[given.rows]
+        more = LabeledRows(self._features(rows), given.labels) if len(given) else None
+        self.model_ = fitted_model(self, self._labeled, more)
+        self.predictor_ = self._predictor(more)
 
     def label_by_plan(self, X_pool, plan: LabelPlan) -> Labels:
         """``label`` with its arguments as a ``LabelPlan``, which can also leave out the details."""
@@ -247,8 +297,9 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction is {self.validation_fraction}, not within 0 … 1")
 
-    def _predictor(self) -> LogisticRegression | TrainedEstimator:
-        return self.model_ if self.estimator is None else predicting_model(self, self._labeled)
+    def _predictor(self, given: LabeledRows | None) -> LogisticRegression | TrainedEstimator:
+        own = self.estimator is not None
+        return predicting_model(self, self._labeled, given) if own else self.model_
 
     def _new_model(self, *, warm_start: bool = False) -> LogisticRegression:
         return LogisticRegression(self.l2_, self.fit_intercept, warm_start=warm_start)
@@ -272,16 +323,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         """X, if it is a data frame as the numbers (n, D) that its columns become."""
         if self._columns is None:
             return X
-        if not isinstance(X, pd.DataFrame):
-            raise TypeError(
-                f"the rows are of type {type(X).__name__}: give a data frame with the columns that "
-                "fit had"
-            )
-        column_names(X)  # raises if they cannot be told apart
-        known, names = {d.column for d in self._columns.decisions}, set(map(str, X))
-        if differ := sorted(known ^ names):
-            what = "lacks the column" if differ[0] in known else "has another column,"
-            raise ValueError(f"the data frame {what} {differ[0]!r}: give the columns that fit had")
+        given_rows.check_same_columns(self._columns, X)
         numbers = self._columns.transform(X, "X")
         if self._filler is None:
             self._filler = SimpleImputer(strategy="median").fit(numbers)
@@ -349,23 +391,6 @@ def salutary_query(
     Raises TypeError if there is no SalutaryLabeler, NotFittedError if it is not fitted, as before
     there are labels of two classes, and ValueError as ``label`` does.
     """
-    labeler, path = classifier, type(classifier).__name__
-    while not isinstance(labeler, SalutaryLabeler):
-        if isinstance(labeler, Pipeline):
-            if len(labeler) > 1 and hasattr(labeler[-1], "classes_"):
-                X_pool = labeler[:-1].transform(X_pool)
-            labeler = labeler[-1]
-        else:
-            names = ("best_estimator_", "estimator_", "estimator")
-            labeler = next((getattr(labeler, n) for n in names if hasattr(labeler, n)), None)
-        if labeler is None or isinstance(labeler, str):
-            raise TypeError(f"salutary_query needs a fitted SalutaryLabeler, not {path}")
-        if not isinstance(labeler, SalutaryLabeler):
-            path += f" of {type(labeler).__name__}"
-    if not hasattr(labeler, "classes_"):
-        raise NotFittedError(
-            f"the SalutaryLabeler of this {path} is not fitted: it needs labels of at least two "
-            "classes before it can choose rows"
-        )
+    labeler, X_pool = given_rows.labeler_within(classifier, X_pool, SalutaryLabeler)
     given = labeler.label(X_pool, n_instances, rounds=rounds)
     return given.rows, given.benefit

@@ -1,9 +1,12 @@
 """The records that travel through this package: known rows, a plan, and the labels given."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
+import pandas as pd
+
+from labeling.added_columns import prefix_beside
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Labels:
     round : 1, 2, …
     left : whether the row is left for a person (see ``SalutaryLabeler.label``); then its label is a
         proposal.
+    pool : the data frame that ``rows`` are positions in; None for an array.
     """
 
     rows: np.ndarray
@@ -88,9 +92,10 @@ class Labels:
     probability: np.ndarray
     round: np.ndarray
     left: np.ndarray
+    pool: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, mask) -> "Labels":
-        return Labels(*(getattr(self, field.name)[mask] for field in fields(self)))
+        return replace(self, **{name: getattr(self, name)[mask] for name in _OF_A_PICK})
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,8 +103,8 @@ class Labels:
     @classmethod
     def joined(cls, parts: Sequence["Labels"]) -> "Labels":
         """The picks of all parts, in order; at least one part."""
-        names = [field.name for field in fields(cls)]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        joined = {n: np.concatenate([getattr(part, n) for part in parts]) for n in _OF_A_PICK}
+        return replace(parts[0], **joined)
 
     @property
     def given(self) -> "Labels":
@@ -111,3 +116,23 @@ class Labels:
         """The rows that are left for a person, the largest benefit first."""
         left = self[self.left]
         return left[np.argsort(-left.benefit, kind="stable")]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The picks as a data frame: label, benefit, runner_up, probability, round, left of each.
+
+        If the pool was a data frame, each row has its own index and cells, and these columns follow
+        them, with ``salutary_`` in front if the pool has one of these names. Otherwise the index is
+        the row's position in the pool.
+        """
+        shown = {"label" if name == "labels" else name: name for name in _OF_A_PICK[1:]}
+        if self.pool is None:
+            frame, prefix = pd.DataFrame(index=pd.Index(self.rows, name="row")), ""
+        else:
+            frame = self.pool.iloc[self.rows].copy()
+            prefix = prefix_beside(list(map(str, frame)), list(shown))
+        for name, field_name in shown.items():
+            frame[prefix + name] = getattr(self, field_name)
+        return frame
+
+
+_OF_A_PICK = tuple(item.name for item in fields(Labels) if item.name != "pool")
