@@ -180,7 +180,8 @@ def _numbers(readers: dict[str, Any]) -> Any:
     steps = [_calling(pd.DataFrame.replace, to_replace=usual, value=np.nan, regex=True)]
     if marks := {name: _any_of(r.marks) for name, r in readers.items() if r.marks}:
         steps.append(_calling(pd.DataFrame.replace, to_replace=marks, value=np.nan, regex=True))
-    return make_pipeline(*steps, _calling(pd.DataFrame.apply, func=pd.to_numeric))
+    steps.append(_calling(pd.DataFrame.apply, func=pd.to_numeric))
+    return make_pipeline(*steps, _calling(pd.DataFrame.astype, dtype="float64"))  # without pd.NA
 
 
 def _indicators(readers: dict[str, Any], medians: dict[str, float]) -> Any:
