@@ -11,7 +11,7 @@ import pickle
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -59,9 +59,10 @@ def model_file(
 ) -> ModelFile:
     """The model, fitted to ``training`` (features of label.py), as a Pipeline for the raw table."""
     maker = user_tables.maker
-    parts, expected = _parts(user_tables)
+    samples = list(_samples(user_tables))
+    parts, expected = _parts(user_tables, samples)
     columns = ColumnTransformer(parts, sparse_threshold=0)
-    columns.fit(_with_expected(user_tables, expected))
+    columns.fit(_with_expected(samples[0], expected))
     last, notes = _last_step(model, training)
     steps = [("columns", columns), *maker.scaler.steps, ("model", last)]
     notes += [_note(name, maker.columns.readers[name], made) for name, made in expected.items()]
@@ -122,20 +123,21 @@ def _note(name: str, reader: Reader, made: Sequence[str]) -> str:
 Part = tuple[str, Any, list[str]]  # as ColumnTransformer takes it
 
 
-def _parts(user_tables: UserTables) -> tuple[list[Part], dict[str, list[str]]]:
+def _parts(
+    user_tables: UserTables, samples: Sequence["Sample"]
+) -> tuple[list[Part], dict[str, list[str]]]:
     """What makes the features of the raw columns, in their order; and what is expected instead."""
     columns, parts = user_tables.maker.columns, list[Part]()
     expected: dict[str, list[str]] = {}
     medians = dict(
         zip(columns.feature_names, user_tables.maker.scaler[0].statistics_.tolist(), strict=True)
     )
-    samples = list(_raw_samples(user_tables))
 
     def add(names: list[str]) -> None:
         """Add a block of columns of one kind; if it does not do, its halves."""
         readers = {name: columns.readers[name] for name in names}
         made = _block(readers, medians)
-        if made is not None and all(_agrees(made, readers, medians, *s) for s in samples):
+        if made is not None and all(_agrees(made, readers, medians, s) for s in samples):
             parts.append((f"columns {len(parts)}", made, names))
         elif len(names) > 1:
             add(names[: len(names) // 2])
@@ -253,27 +255,35 @@ def _calling(function: Any, **arguments: Any) -> FunctionTransformer:
 # --- tried on the user's cells --------------------------------------------------------------------
 
 
-def _raw_samples(user_tables: UserTables) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Rows of each table as a user has them in pandas, and as label.py has read them."""
-    names = list(user_tables.maker.columns.readers)
+class Sample(NamedTuple):
+    """Rows of a table as a user has them in pandas; and the features (n, k) of each column."""
+
+    raw: pd.DataFrame
+    features: dict[str, np.ndarray]
+
+
+def _samples(user_tables: UserTables) -> Iterator[Sample]:
+    """Rows of each table, of the labeled one first."""
+    readers = user_tables.maker.columns.readers
     files, cells = user_tables.files, user_tables.cells
     read = [(files.labeled, cells.labeled), (files.unlabeled or files.labeled, user_tables.sample)]
     if files.validation is not None:
         read.append((files.validation, cells.validation))
     for path, rows in read:
-        part = rows[names].iloc[: max(MOST_CELLS // len(names), 1_000)].reset_index(drop=True)
-        raw = part
+        part = rows[list(readers)].iloc[: max(MOST_CELLS // len(readers), 1_000)]
+        part = raw = part.reset_index(drop=True)
         if tables.is_text(path):
             raw = pd.read_csv(io.StringIO(part.to_csv(index=False)), low_memory=False)
-        yield raw.set_axis(names, axis=1), part
+        made = {name: reader.read(part[name], "")[0] for name, reader in readers.items()}
+        yield Sample(raw.set_axis(list(readers), axis=1), made)
 
 
 def _agrees(
-    made: Any, readers: dict[str, Reader], medians: dict[str, float],
-    raw: pd.DataFrame, cells: pd.DataFrame,
-) -> bool:  # fmt: skip
+    made: Any, readers: dict[str, Reader], medians: dict[str, float], sample: Sample
+) -> bool:
     """Whether ``made`` gives the features that the readers give, missing ones as medians."""
-    wanted = np.column_stack([reader.read(cells[n], "")[0] for n, reader in readers.items()])
+    wanted = np.column_stack([sample.features[name] for name in readers])
+    raw = sample.raw
     try:
         found = np.asarray(made.fit_transform(raw[list(readers)]), dtype=np.float64)
     except Exception:  # a cell that pandas or scikit-learn does not take
@@ -285,12 +295,7 @@ def _agrees(
     return np.allclose(found, wanted, rtol=1e-12, atol=0)
 
 
-def _with_expected(user_tables: UserTables, expected: dict[str, list[str]]) -> pd.DataFrame:
-    """The labeled rows as the Pipeline takes them."""
-    raw, cells = next(_raw_samples(user_tables))
-    readers = user_tables.maker.columns.readers
-    made = [
-        pd.DataFrame(readers[name].read(cells[name], "")[0], columns=names)
-        for name, names in expected.items()
-    ]
-    return pd.concat([raw.drop(columns=list(expected)), *made], axis=1)
+def _with_expected(sample: Sample, expected: dict[str, list[str]]) -> pd.DataFrame:
+    """The rows as the Pipeline takes them."""
+    made = [pd.DataFrame(sample.features[name], columns=names) for name, names in expected.items()]
+    return pd.concat([sample.raw.drop(columns=list(expected)), *made], axis=1)
