@@ -208,7 +208,8 @@ def _ignore_settings_of_matplotlib() -> None:
 def option(default: Any, text: str, **argument: Any) -> Any:
     """A field of an options class: its default, its help text, and argparse's other arguments.
 
-    The argument ``group`` is the heading that --help shows it under.
+    The argument ``group`` is the heading that --help shows it under. ``flags`` are other names than
+    the field's; () for the words of the command line that belong to no option.
     """
     return field(default=default, metadata={"help": text, **argument})
 
@@ -233,6 +234,7 @@ def parse(prog: str, argv: Sequence[str] | None, defaults: Any) -> tuple[Any, di
     a mistake in ``argv``.
     """
     parser = Parser(prog=prog, description=defaults.about, allow_abbrev=False)
+    read = parser.parse_args
     groups: dict[str, Any] = {"": parser}
     for item in fields(defaults):
         argument = dict(item.metadata)
@@ -242,8 +244,12 @@ def parse(prog: str, argv: Sequence[str] | None, defaults: Any) -> tuple[Any, di
         if argument.get("action", "extend") == "extend" and "choices" not in argument:
             argument["type"] = _not_empty(argument.get("type", str))
         flags = argument.pop("flags", ("--" + item.name.replace("_", "-"),))
-        groups[group].add_argument(*flags, dest=item.name, default=argparse.SUPPRESS, **argument)
-    given = vars(parser.parse_args(argv))
+        if flags:
+            argument["dest"] = item.name
+        else:  # words without an option, which may stand between the options
+            flags, read = (item.name,), parser.parse_intermixed_args
+        groups[group].add_argument(*flags, default=argparse.SUPPRESS, **argument)
+    given = vars(read(argv))
     for item in fields(defaults):
         if item.metadata.get("action") == "append" and item.name in given:
             given[item.name] = tuple(given[item.name])

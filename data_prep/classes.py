@@ -124,7 +124,7 @@ def _check_spellings(found: pd.DataFrame, files: Sequence[str], target: str, com
     """Raise UserError if two texts of ``found`` are nearly the same."""
     first: dict = {}
     for text in found.index:
-        other = first.setdefault(_key(text, comma), text)
+        other = first.setdefault(class_key(text, comma), text)
         if other != text:
             this, that = (f"{t!r} in {_where(found.loc[t], files)}" for t in (other, text))
             raise UserError(
@@ -133,7 +133,7 @@ def _check_spellings(found: pd.DataFrame, files: Sequence[str], target: str, com
             )
 
 
-def _key(text: str, comma: bool):
+def class_key(text: str, comma: bool) -> Decimal | str:
     """What texts have in common that differ only in case, blanks or the form of a number."""
     number = _number(text, comma)
     if isinstance(number, Decimal):

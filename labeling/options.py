@@ -13,7 +13,10 @@ from data_prep.reading import TableReading
 class LabelOptions(TableReading):
     """The options of label.py, as the user gave them."""
 
-    about: ClassVar[str] = "Salutary labels for a table of your own, and whether they help there."
+    about: ClassVar[str] = (
+        "Salutary labels for a table of your own, and whether they help there. See also: label.py "
+        "ask --help, label.py merge --help."
+    )
 
     labeled: Path | None = option(
         None,

@@ -13,7 +13,16 @@ import pandas as pd
 from common.errors import UserError
 from common.files import Content, json_bytes, prepare_folder, write_files
 from data_prep import formulas, tables
-from labeling.added_columns import OF_LABELS, QUOTED, SOURCES, Source, own_columns, prefix_beside
+from labeling.added_columns import (
+    LABELED_BY,
+    OF_LABELS,
+    PERSON,
+    QUOTED,
+    SALUTARY,
+    Source,
+    own_columns,
+    prefix_beside,
+)
 from labeling.records import LabeledRows, Labels
 from labeling.user_tables import UserTables
 
@@ -125,19 +134,27 @@ def check_outputs(outputs: OutputFiles, inputs: Collection[Path], *, force: bool
 
     inputs : the files that are read. force : existing files may be written over.
     """
+    check_places(outputs.all, inputs, force=force)
+
+
+def check_places(
+    paths: Collection[Path], inputs: Collection[Path], *, force: bool, option: str = "--out"
+) -> None:
+    """``check_outputs`` for these files of one folder, which ``option`` names."""
     read = [path.resolve() for path in inputs]
-    for path in outputs.all:
+    for path in paths:
         if path.resolve() in read:
-            raise UserError(f"{path} is one of the tables to read: name another file with --out")
+            raise UserError(f"{path} is one of the tables to read: name another file with {option}")
         if path.is_dir():
-            raise UserError(f"{path} is a folder: name a file with --out")
+            raise UserError(f"{path} is a folder: name a file with {option}")
         if path.exists() and not force:
-            raise UserError(f"{path} exists: name another file with --out, or add --force")
-    prepare_folder(outputs.labeled.parent)
-    for path in [*outputs.tables, outputs.verdict]:
+            raise UserError(f"{path} exists: name another file with {option}, or add --force")
+        prepare_folder(path.parent)
+    for path in paths:
         if len(os.fsencode(path.name)) > LONGEST_NAME:
             raise UserError(
-                f"--out: the name {path.name[:20]}… has more than {LONGEST_NAME} bytes: shorten it"
+                f"{option}: the name {path.name[:20]}… has more than {LONGEST_NAME} bytes: shorten "
+                "it"
             )
 
 
@@ -196,8 +213,12 @@ def as_written(rows: pd.DataFrame, labels: Labels | None, user_tables: UserTable
     for name in OF_LABELS:
         of_known = 0 if name == "round" else np.nan
         frame[prefix + name] = of_known if labels is None else getattr(labels, name)
-    for name, source in zip(SOURCES, Source, strict=True):
-        frame[prefix + name] = rows[source]
+    for source in Source:
+        frame[prefix + source.value] = rows[source]
+    by = rows[Source.BY].where(rows[Source.BY].ne(""), PERSON)
+    if labels is not None:
+        by = np.where(labels.left, "", SALUTARY)
+    frame[prefix + LABELED_BY] = by
     return frame
 
 

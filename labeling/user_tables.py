@@ -38,6 +38,7 @@ class TableFiles:
     validation : None if there is no such file. target : the column of classes.
     reading : how the files are read. A target is blank if it is empty, or if the reading says that
     its value means "no label".
+    validates : whether validation rows are needed, which may come from the labeled table.
     """
 
     labeled: Path
@@ -45,6 +46,7 @@ class TableFiles:
     validation: Path | None
     target: str
     reading: TableReading = AS_FOUND
+    validates: bool = True
 
     def known_rows(self, path: Path) -> pd.DataFrame:
         """The rows of the file whose target is not blank. Raises UserError if there are none."""
@@ -258,7 +260,8 @@ def read_known(files: TableFiles, say: Say) -> KnownCells:
     spelling: dict = {}
     for label, cell in zip(y, labeled[files.target], strict=True):
         spelling.setdefault(label, cell)
-    if validation is None and not split_off(y, 0.25, np.random.default_rng(0)).any():
+    needed = files.validates and validation is None
+    if needed and not split_off(y, 0.25, np.random.default_rng(0)).any():
         raise UserError(
             f"{files.labeled} has too few labeled rows to split a validation part off: give "
             "--validation, or label more"
