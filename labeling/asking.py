@@ -110,7 +110,9 @@ def settle(options: AskOptions) -> tuple[Strategy, TableFiles]:
     for name in ("labeled", "target", "out"):
         if getattr(options, name) is None:
             raise UserError(f"--{name} is missing (label.py ask --help lists the options)")
-    assert options.labeled and options.target and options.out  # for mypy
+    assert options.labeled is not None
+    assert options.target is not None
+    assert options.out is not None
     methods = buying_methods()
     if options.method in STRATEGIES and options.method not in methods:
         raise UserError(

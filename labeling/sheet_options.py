@@ -1,5 +1,6 @@
 """The options of ``label.py ask`` and ``label.py merge``. Standard library only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -49,12 +50,13 @@ class MergeOptions(FileReading):
         "One table of all labels: of labeled tables, outputs of label.py and corrected sheets."
     )
 
-    files: tuple[str, ...] = option(
+    files: Sequence[Path] = option(
         (),
         "labeled tables, outputs of label.py, sheets of label.py ask, sheets of the page; later "
         "ones are newer",
         flags=(),
         nargs="*",
+        type=Path,
         metavar="FILE",
     )
     target: str | None = same_option(LabelOptions, "target")
