@@ -88,7 +88,8 @@ def run(options: MergeOptions) -> int:
     if not labeled:
         raise UserError(f"no row of {shown(options.files)} has a label in {target!r}")
     table = as_table(cells, labeled, resolved, target)
-    contents = {table_path(options): file_of(table, table_path(options), own)}
+    numbers = columns_of_numbers(sheets, own)
+    contents = {table_path(options): file_of(table, table_path(options), own, numbers)}
     lines = table_lines(options, table, resolved)
     unlabeled = [key for key in keys if not resolved.label(key)]
     if options.pool_out is None:
@@ -98,7 +99,7 @@ def run(options: MergeOptions) -> int:
             )
     else:
         rest, told = rest_of_pool(cells, table, pool, unlabeled, target)
-        contents[options.pool_out] = file_of(rest, options.pool_out, own)
+        contents[options.pool_out] = file_of(rest, options.pool_out, own, numbers)
         lines += [f"{options.pool_out}: {line}" for line in told]
     files = {path.name: content for path, content in contents.items()}
     write_files(table_path(options).parent, files, overwrite=options.force)
@@ -346,11 +347,14 @@ def rest_of_pool(
     removed, back = len(kept) - int(kept.sum()), [key for key in unlabeled if key not in in_pool]
     stay = [key for key, stays in zip(keys, kept, strict=True) if stays]
     rest = with_by(cells.rows([*stay, *back]).assign(**{target: ""}), "")
-    told = f"{len(rest):,} rows without a label; {removed:,} of the pool have one now"
+    told = f"{len(rest):,} rows without a label"
+    if pool is None:
+        return rest, [told]
+    told += f"; {removed:,} of the pool have one now"
     if same.any():
         told += f", {int(same.sum()):,} of them found by their cells"
     if back:
-        told += f", {len(back):,} rows went back"
+        told += f", and {len(back):,} rows are back in it"
     return rest, [told, *lines]
 
 
@@ -360,12 +364,21 @@ def content(rows: pd.DataFrame) -> np.ndarray:
     return pd.util.hash_pandas_object(shown_cells, index=False).to_numpy()
 
 
-def file_of(rows: pd.DataFrame, path: Path, own: Sequence[str]) -> bytes:
-    """The rows as a file: their own columns, then where they are from and who labeled them."""
+def columns_of_numbers(sheets: Sequence[Sheet], own: Sequence[str]) -> list[str]:
+    """The columns that no file with types holds as texts."""
+    typed = [sheet.rows for sheet in sheets if not tables.is_text(sheet.path)]
+    kinds = {n: {pd.api.types.infer_dtype(rows[n], skipna=True) for rows in typed} for n in own}
+    return [name for name in own if "string" not in kinds[name]]
+
+
+def file_of(rows: pd.DataFrame, path: Path, own: Sequence[str], numbers: Sequence[str]) -> bytes:
+    """The rows as a file: their own columns, then where they are from and who labeled them.
+
+    numbers : see ``tables.as_file``.
+    """
     prefix = prefix_beside(own)
     frame = rows.rename(columns={source: prefix + source.value for source in Source})
     frame = tables.below_each_other([frame], path)
-    numbers = [n for n in own if pd.api.types.infer_dtype(rows[n], skipna=True) == "string"]
     return tables.as_file(frame, path, numbers)
 
 

@@ -15,6 +15,7 @@ from common.cli import parse
 from common.plugins import use_files
 from data_utils import load, make_split
 from experiments.options import ComparisonOptions, ExperimentOptions
+from label import SUBCOMMANDS
 from labeling.options import LabelOptions
 from llm.options import LanguageOptions
 from studies.command import command_line
@@ -53,7 +54,11 @@ def test_the_documents_show_commands_of_every_script():
 
 @pytest.mark.parametrize("words", SCRIPTS, ids=" ".join)
 def test_every_command_is_one_that_its_script_understands(words):
-    parse(words[0], [word for word in words[1:] if word != "..."], OPTIONS[words[0]]())
+    script, rest = words[0], [word for word in words[1:] if word != "..."]
+    options = OPTIONS[script]()
+    if script == "label.py" and rest[:1] and rest[0] in SUBCOMMANDS:
+        options, rest = SUBCOMMANDS[rest[0]][0], rest[1:]
+    parse(script, rest, options)
 
 
 @pytest.mark.parametrize(
