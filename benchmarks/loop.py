@@ -1,6 +1,6 @@
 """Labels of label.py and reviews, against as many labels that a person gives by margin sampling.
 
-python benchmarks/loop.py [--kinds bank waveform] [--seeds 0-3] [--out loop.csv]
+python benchmarks/loop.py [--kinds bank waveform] [--seeds 0-3] [--method NAME] [--out loop.csv]
 
 Each draw has 100 labeled rows, 300 validation rows, a pool whose labels are hidden, and a test
 part. Three rounds of the loop: ``label.py --abstain`` gives labels, the rows that it leaves get
@@ -59,7 +59,7 @@ def merged(name: str, now: tuple[str, str], sheets: Sequence[str]) -> tuple[str,
     return labeled, pool
 
 
-def loop(kind: str, seed: int) -> pd.DataFrame:
+def loop(kind: str, seed: int, method: str) -> pd.DataFrame:
     """One draw, in the current folder: a row for each way and round."""
     labeled, validation, pool, test = KINDS[kind][0](np.random.default_rng(seed))
     labeled = labeled[:100]
@@ -80,18 +80,18 @@ def loop(kind: str, seed: int) -> pd.DataFrame:
         if k == ROUNDS:
             break
         files = [f"--{n}={p}" for n, p in zip(("labeled", "unlabeled"), now[LOOP], strict=True)]
-        give = [f"--budget={GIVEN}", "--anyway", f"--abstain={MARGINS[kind]}"]
+        give = [f"--budget={GIVEN}", "--anyway", f"--abstain={MARGINS[kind]}", f"--method={method}"]
         call(*files, *common, *give, f"--out=plus{k}.csv")
         count = review(f"plus{k}_left.csv", truth)
         now[LOOP] = merged(f"loop{k}", now[LOOP], [f"plus{k}.csv", f"plus{k}_left.csv"])
         spent += count
-        for way, method in ((MARGIN, "margin"), (WITH_VALIDATION, "margin+validation")):
+        for way, asks in ((MARGIN, "margin"), (WITH_VALIDATION, "margin+validation")):
             files = [f"--{n}={p}" for n, p in zip(("labeled", "unlabeled"), now[way], strict=True)]
-            sheet = f"{method}{k}.csv"
+            sheet = f"{asks}{k}.csv"
             if count:
-                call("ask", *files, *common, f"--method={method}", f"--n={count}", f"--out={sheet}")
+                call("ask", *files, *common, f"--method={asks}", f"--n={count}", f"--out={sheet}")
                 review(sheet, truth)
-                now[way] = merged(f"{method}_table{k}", now[way], [sheet])
+                now[way] = merged(f"{asks}_table{k}", now[way], [sheet])
     names = ["kind", "seed", "way", "round", "human_labels", "log_loss", "accuracy"]
     return pd.DataFrame(found, columns=names)
 
@@ -114,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kinds", nargs="+", choices=MARGINS, default=list(MARGINS))
     parser.add_argument("--seeds", type=seed_list, default=tuple(range(4)))
+    parser.add_argument("--method", default="salutary", help="of label.py (default: salutary)")
     parser.add_argument("--out", type=Path, help="write the draws into this CSV too")
     chosen = parser.parse_args()
     out, home, frames = chosen.out and chosen.out.resolve(), Path.cwd(), []
@@ -122,7 +123,7 @@ def main() -> None:
         for seed in chosen.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 os.chdir(folder)
-                draws.append(loop(kind, seed))
+                draws.append(loop(kind, seed, chosen.method))
                 os.chdir(home)
         frames.append(pd.concat(draws, ignore_index=True))
         if out:
