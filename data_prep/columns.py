@@ -25,6 +25,7 @@ from data_prep.deciding import SHARE, Column, DecimalSign, decide
 from data_prep.list_cells import holds_lists
 from data_prep.reading import AS_FOUND, TableReading
 
+DECISION_HEAD = ["column", "read as", "features", "missing", "why"]
 SHOWN = 25  # rows of the printed table; if there are more columns, those alike share a row
 
 
@@ -191,24 +192,31 @@ def decisions_record(decisions: Sequence[ColumnDecision]) -> list[dict[str, Any]
 
 
 def table_of(decisions: Sequence[ColumnDecision]) -> str:
-    """The decisions as a table; of many columns, neighbours that are alike share a row."""
+    """The decisions as a table."""
+    table = PrettyTable(DECISION_HEAD, align="l")
+    table.align["features"] = table.align["missing"] = "r"
+    table.add_rows(decision_rows(decisions))
+    return table.get_string()
+
+
+def decision_rows(decisions: Sequence[ColumnDecision]) -> list[list[str]]:
+    """The cells of the table; of many columns, neighbours that are alike share a row."""
     grouped = [
         list(rows) for _, rows in groupby(decisions, lambda d: (d.read_as, d.why, d.missing))
     ]
     rows = grouped if len(decisions) > SHOWN else [[decision] for decision in decisions]
-    table = PrettyTable(["column", "read as", "features", "missing", "why"], align="l")
-    table.align["features"] = table.align["missing"] = "r"
+    shown = []
     for same in rows[:SHOWN]:
         first, last = same[0], same[-1]
         name = first.column
         if len(same) > 1:
             name = f"{first.column} … {last.column} ({len(same):,} columns)"
         features = sum(d.features for d in same)
-        table.add_row([name, first.read_as, f"{features:,}", f"{first.missing:,}", first.why])
+        shown.append([name, first.read_as, f"{features:,}", f"{first.missing:,}", first.why])
     if len(rows) > SHOWN:
         rest = sum(map(len, rows[SHOWN:]))
-        table.add_row([f"… {rest:,} more columns", "", "", "", ""])
-    return table.get_string()
+        shown.append([f"… {rest:,} more columns", "", "", "", ""])
+    return shown
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:

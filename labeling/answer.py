@@ -41,8 +41,8 @@ class Answer:
             yield f"not measured: {self.verdict.reason}"
             yield f"answer: {self.verdict.advice}."
             return
-        yield arms_table(self.evidence)
-        yield classes_table(self.evidence, self.mix)
+        yield arms_table(self.evidence).get_string()
+        yield classes_table(self.evidence, self.mix).get_string()
         before, after = map(self.evidence.mean_recalls, (Arm.LABELED, Arm.SALUTARY))
         for k in np.flatnonzero(clearly_less_found(self.evidence)):
             yield (
@@ -98,7 +98,7 @@ def fair_alternative(evidence: Evidence) -> str:
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def arms_table(evidence: Evidence) -> str:
+def arms_table(evidence: Evidence) -> PrettyTable:
     """Measures × arms, each with its change from the labeled rows alone."""
     out = PrettyTable(
         ["trained on", *map(str, evidence.arms)],
@@ -120,10 +120,10 @@ def arms_table(evidence: Evidence) -> str:
     penalties = [p for arm in evidence.arms if (p := evidence.penalties(arm)) is not None]
     if penalties:
         out.add_row(["l2, median", *(l2_text(np.median(found)) for found in penalties)])
-    return out.get_string()
+    return out
 
 
-def classes_table(evidence: Evidence, mix: ClassMix) -> str:
+def classes_table(evidence: Evidence, mix: ClassMix) -> PrettyTable:
     """Classes × their shares, and their recalls without and with salutary labels."""
     out = PrettyTable(
         ["class", str(Arm.LABELED), "predicted in pool", "labels given", "recall without", "with",
@@ -141,7 +141,7 @@ def classes_table(evidence: Evidence, mix: ClassMix) -> str:
         cells += [percent(recall[k]) for recall in recalls]
         cells.append("too few rows" if change is None else change_text(change, points=True))
         out.add_row([mix.names[k], *cells])
-    return out.get_string()
+    return out
 
 
 def percent(fraction: float | None) -> str:

@@ -22,6 +22,7 @@ from labeling.labeler import SalutaryLabeler, predicting_model
 from labeling.model_outputs import Model, model_outputs
 from labeling.options import LabelOptions
 from labeling.output_tables import LabeledPool, output_lines, write_outputs
+from labeling.page import label_page
 from labeling.records import LabeledRows
 from labeling.settings import LabelSettings, settle
 from labeling.user_tables import UserTables, open_tables
@@ -55,12 +56,19 @@ def run(options: LabelOptions) -> int:
         pool = labeled_pool(settings, labeler, tables)
         model = predicting_model(labeler, tables.known.labeled, pool.given)
         facts = file_facts(labeler, tables, pool, model)
+        page = label_page(settings.outputs, labeler, tables, pool, answer)
     manifest = answer.manifest() | facts | run_facts(options)
     after = model_outputs(settings.outputs, tables, pool, model)
     if after.model is not None:
         manifest["model"] = {"expects_in_place_of_columns": after.model.expected}
     written = write_outputs(
-        settings.outputs, tables, pool, manifest, more=after.contents(), force=options.force
+        settings.outputs,
+        tables,
+        pool,
+        manifest,
+        page,
+        more=after.contents(),
+        force=options.force,
     )
 
     print_lines(answer.lines())

@@ -32,11 +32,12 @@ class KnownTensors(NamedTuple):
 
 
 class PickDetails(NamedTuple):
-    """Benefit, runner-up's benefit and probability of some picks, (b,) each: see ``Labels``."""
+    """Of some picks, see ``Labels``: benefit, runner_up and probability (b,), benefits (b, K)."""
 
     benefit: np.ndarray
     runner_up: np.ndarray
     probability: np.ndarray
+    benefits: np.ndarray
 
 
 @dataclass
@@ -99,7 +100,8 @@ class LabelingRun:
             raise AssertionError(f"{self.strategy.name} must give labels of its own")
         helps = np.logical_and.accumulate(np.asarray(picks.scores) > 0)
         rows, given = self.left[np.asarray(picks.rows)][helps], picks.labels[helps]
-        details = PickDetails(*np.full((3, len(rows)), np.nan))
+        unknown = np.full((len(rows), len(self.model.classes_)), np.nan)
+        details = PickDetails(*np.full((3, len(rows)), np.nan), unknown)
         if self.plan.needs_details and len(rows):
             details = pick_details(query, self.pool[torch.as_tensor(rows)], given)
         return Labels(
@@ -108,6 +110,7 @@ class LabelingRun:
             benefit=details.benefit,
             runner_up=details.runner_up,
             probability=details.probability,
+            benefits=details.benefits,
             round=np.full(len(rows), round_number),
             left=self.plan.leaves(details.benefit, details.runner_up),
         )
@@ -146,6 +149,7 @@ def pick_details(query: Query, X: torch.Tensor, labels: np.ndarray) -> PickDetai
     benefits = (influence.finite(X) if small else influence.first(X)).numpy()  # (b, K)
     codes = np.searchsorted(query.model.classes_, labels)[:, None]
     own = np.take_along_axis(benefits, codes, 1)[:, 0]
-    np.put_along_axis(benefits, codes, -np.inf, 1)
-    probability = influence.class_probabilities(X).numpy()
-    return PickDetails(own, benefits.max(1), np.take_along_axis(probability, codes, 1)[:, 0])
+    others = benefits.copy()
+    np.put_along_axis(others, codes, -np.inf, 1)
+    probability = np.take_along_axis(influence.class_probabilities(X).numpy(), codes, 1)[:, 0]
+    return PickDetails(own, others.max(1), probability, benefits)

@@ -1,4 +1,4 @@
-"""The files that label.py writes: all labeled rows, the rows left for a person, the verdict."""
+"""The files that label.py writes: all labeled rows, the rows left for a person, verdict, page."""
 
 import os
 import re
@@ -34,7 +34,7 @@ class OutputFiles:
     """The files to write.
 
     labeled : for the labeled rows and the rows that were given a label. left : for the rows that
-    are left for a person; None if no row can be left. verdict : the JSON file.
+    are left for a person; None if no row can be left. verdict : the JSON file. page : the HTML file.
     model, predictions : of --model-out and --predictions; None if they are not asked for.
     excel_safe : texts that a spreadsheet would run get an apostrophe in front.
     """
@@ -42,13 +42,14 @@ class OutputFiles:
     labeled: Path
     left: Path | None
     verdict: Path
+    page: Path
     excel_safe: bool
     model: Path | None = None
     predictions: Path | None = None
 
     @property
     def all(self) -> list[Path]:
-        return [*self.tables, self.verdict, *filter(None, (self.model, self.predictions))]
+        return [*self.tables, self.verdict, self.page, *filter(None, (self.model, self.predictions))]
 
     @property
     def tables(self) -> list[Path]:
@@ -81,7 +82,7 @@ class WrittenFile:
 
 
 def output_files(out: Path, *, abstains: bool, excel_safe: bool) -> OutputFiles:
-    """The files to write: ``out`` and, beside it, the verdict and what is left for a person.
+    """The files to write: ``out`` and, beside it, verdict, page and what is left for a person.
 
     abstains : whether rows can be left for a person.
     Raises UserError if the name of ``out`` does not end as a table's name does, and for
@@ -91,10 +92,12 @@ def output_files(out: Path, *, abstains: bool, excel_safe: bool) -> OutputFiles:
     if excel_safe and not tables.is_text(out):
         raise UserError(f"--excel-safe is for .csv and .tsv: leave it out for {out}")
     stem, dot, ends = out.name.partition(".")
+    unpacked = out.with_name(re.sub(r"(?i)\.gz$", "", out.name))
     return OutputFiles(
         labeled=out,
         left=out.with_name(f"{stem}_left{dot}{ends}") if abstains else None,
-        verdict=out.with_name(re.sub(r"(?i)\.gz$", "", out.name)).with_suffix(".json"),
+        verdict=unpacked.with_suffix(".json"),
+        page=unpacked.with_suffix(".html"),
         excel_safe=excel_safe,
     )
 
@@ -163,6 +166,7 @@ def write_outputs(
     user_tables: UserTables,
     pool: LabeledPool,
     manifest: Mapping[str, Any],
+    page: bytes,
     *,
     more: Mapping[Path, Content] | None = None,
     force: bool,
@@ -170,8 +174,8 @@ def write_outputs(
     """Write all files, or none; returns the tables.
 
     The first has the labeled rows (round 0), then the rows that were given a label.
-    manifest : what the JSON file says. more : other files. force : existing files may be written
-    over.
+    manifest : what the JSON file says. page : the HTML file. more : other files.
+    force : existing files may be written over.
     Raises UserError if a cell cannot be written in the form of the file, if the disk is full, or if
     a file has appeared since ``check_outputs`` looked; one of the same bytes is no obstacle.
     """
@@ -182,7 +186,10 @@ def write_outputs(
         left = labels.for_a_person
         parts.append([as_written(pool.rows.iloc[left.rows], left, user_tables)])
     numbers = columns_of_numbers(user_tables, pool)
-    contents: dict[str, Content] = {outputs.verdict.name: json_bytes(manifest)}
+    contents: dict[str, Content] = {
+        outputs.verdict.name: json_bytes(manifest),
+        outputs.page.name: page,
+    }
     contents |= {path.name: content for path, content in (more or {}).items()}
     written = []
     for path, rows in zip(outputs.tables, parts, strict=True):
@@ -245,6 +252,7 @@ def output_lines(
         left = len(labels.for_a_person)
         yield f"{outputs.left}: {left:,} rows left for a person, most useful first"
     yield f"{outputs.verdict}: this answer with all its numbers"
+    yield f"{outputs.page}: a page to look at the labels, correct them and reject them"
 
 
 def formula_lines(written: list[WrittenFile]) -> Iterator[str]:

@@ -70,7 +70,9 @@ class LabelPlan:
 
 @dataclass(frozen=True)
 class Labels:
-    """Pool rows with the labels given to them, in the order of the picks; each field is (b,).
+    """Pool rows with the labels given to them, in the order of the picks.
+
+    Each field is (b,) but ``benefits``, which is (b, K).
 
     rows : positions in the pool. labels : the label given to each.
     benefit : predicted fall of the summed validation loss if the row joins the training set with
@@ -79,6 +81,7 @@ class Labels:
     runner_up : the largest benefit among the other labels. It may be above ``benefit`` if the
         method weighs benefits by the model's probabilities.
     probability : the model's own p(label|x) at the time of the pick.
+    benefits : of every class, in the order of the sorted classes.
     round : 1, 2, …
     left : whether the row is left for a person (see ``SalutaryLabeler.label``); then its label is a
         proposal.
@@ -90,6 +93,7 @@ class Labels:
     benefit: np.ndarray
     runner_up: np.ndarray
     probability: np.ndarray
+    benefits: np.ndarray
     round: np.ndarray
     left: np.ndarray
     pool: pd.DataFrame | None = field(default=None, repr=False, compare=False)

@@ -152,9 +152,16 @@ class Hessian:
             except NotConverged as error:
                 if solver == "cg" or self.size > DENSE_PARAMETERS:
                     raise SingularHessian(self.condition(), self.X.dtype, error.residual) from error
+        return self.solve_each(G[None])[0]
+
+    def solve_each(self, G: torch.Tensor) -> torch.Tensor:
+        """H⁻¹ G_i for each of n right-hand sides G (n, U, width), by one factor: (n, U, width).
+
+        Raises SingularHessian, a LinAlgError, if H is singular to the precision of its type.
+        """
         lower = self._factor().lower
-        solution = torch.cholesky_solve(G.reshape(-1, 1).to(lower.dtype), lower)
-        return solution.reshape(G.shape).to(G.dtype)
+        columns = G.reshape(len(G), -1).T.to(lower.dtype)
+        return torch.cholesky_solve(columns, lower).T.reshape(G.shape).to(G.dtype)
 
     def inverse(self) -> torch.Tensor:
         """H⁻¹ itself, (size, size).

@@ -1,0 +1,321 @@
+"""The page of a labeling: one HTML file to look at the labels, correct them and reject them.
+
+It loads nothing from elsewhere. Its texts come from the user's tables, so HTML text is escaped, the
+script reads its data as JSON and writes them as text only, and a policy allows no other script.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from prettytable import PrettyTable
+
+from common.escape import html
+from data_prep import formulas, tables
+from data_prep.columns import DECISION_HEAD, Misfits, decision_rows
+from data_prep.reading import is_place
+from labeling.added_columns import (
+    QUOTED,
+    Source,
+    decision_column,
+    own_columns,
+    prefix_beside,
+)
+from labeling.answer import Answer, arms_table, classes_table, fair_alternative
+from labeling.labeler import SalutaryLabeler
+from labeling.output_tables import LabeledPool, OutputFiles, as_written
+from labeling.page_picture import pictures
+from labeling.records import Labels
+from labeling.row_stories import Explained, RowStories, row_stories
+from labeling.user_tables import UserTables
+
+MOST_ROWS = 2_000  # labeled rows on a page; the first ones, if there are more
+SHOWN_COLUMNS = 24  # of a labeled row, and of the rows beside it
+CUTS = (400, 200, 100, 50, 25, 12)  # characters of a cell that is shown
+# Bytes for each labeled row: its cells for the sheet, its cells as shown, those of other rows.
+SHEET_BYTES, SHOWN_BYTES, OTHER_BYTES = 4_500, 2_000, 2_500
+ROOM = 200  # so many rows' bytes are there also if the rows are fewer
+
+
+def label_page(
+    outputs: OutputFiles,
+    labeler: SalutaryLabeler,
+    user_tables: UserTables,
+    pool: LabeledPool,
+    answer: Answer,
+) -> bytes:
+    """The whole page, in UTF-8.
+
+    labeler : fitted to the known rows. pool : the rows that were given a label, or left.
+    """
+    labels = Labels.joined([pool.labels.given, pool.labels.for_a_person])
+    left_out = max(len(labels) - MOST_ROWS, 0)
+    labels = labels[np.arange(len(labels)) < MOST_ROWS]
+    rows = pool.rows.iloc[labels.rows]
+    X = user_tables.maker.features(rows, Misfits(user_tables.files.pool_name, partial=True))
+    order = np.argsort(labels.round, kind="stable")  # as they were picked
+    explained = Explained.of(X[order], positioned(labels[order]))
+    stories = row_stories(labeler, user_tables.known, explained)
+    classes = labeler.classes_.tolist()
+    data = page_data(outputs, user_tables, rows.iloc[order], labels[order], stories, classes)
+    text = json_text(data)
+    style, script = (beside(f"page.{end}") for end in ("css", "js"))
+    page = Template(beside("page.html")).substitute(
+        policy=f"default-src 'none'; style-src {sha(style)}; script-src {sha(script)}; "
+        "base-uri 'none'; form-action 'none'",
+        style=style,
+        script=script,
+        data=text,
+        crc=zlib.crc32(text.encode()),
+        pool=html(user_tables.files.pool_name),
+        target=html(user_tables.files.target),
+        verdict=html(answer.verdict.advice),
+        tone="good" if answer.advises_use else "bad",
+        evidence=evidence_html(answer),
+        columns=rows_html(DECISION_HEAD, decision_rows(user_tables.maker.columns.decisions)),
+        missing=html(left_out_text(left_out, data)),
+        labeled=html(outputs.labeled.name),
+    )
+    return page.encode()
+
+
+def positioned(labels: Labels) -> Labels:
+    """The labels, their positions counted among themselves."""
+    return Labels(**{**vars(labels), "rows": np.arange(len(labels))})
+
+
+def beside(name: str) -> str:
+    """The text of a file beside this one."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def sha(text: str) -> str:
+    """The source expression of a policy that allows this text of a script or a style."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def json_text(data: Any) -> str:
+    """The data as JSON that no end of a script element can be in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").encode("utf-8", "replace").decode()
+
+
+# --- what the script reads ------------------------------------------------------------------------
+
+
+def page_data(
+    outputs: OutputFiles,
+    user_tables: UserTables,
+    rows: pd.DataFrame,
+    labels: Labels,
+    stories: RowStories,
+    classes: list,
+) -> dict:
+    """The labeled rows, what stands behind each, and what the sheet of decisions needs.
+
+    rows (b, …) : as their file has them. classes : sorted, K of them.
+    """
+    files, cells = user_tables.files, user_tables.cells
+    own = own_columns(cells.labeled)
+    shown = [name for name in own if name != files.target][:SHOWN_COLUMNS]
+    spelled = [cells.spelling[label] for label in classes]
+    sheet = sheet_data(outputs, user_tables, rows, labels, spelled)
+    room = max(len(labels), ROOM)
+    neighbours = {
+        "labeled": (cells.labeled, stories.nearest),
+        "validation": (
+            cells.labeled if cells.validation is None else cells.validation,
+            stories.served,
+        ),
+    }
+    return {
+        "classes": [str(cell) for cell in spelled],
+        "shown": shown,
+        "rows": cut_to_fit(
+            lambda most: [
+                row_data(row, labels, i, stories, classes) | {"shown": cut(row[shown], most)}
+                for i, (_, row) in enumerate(rows.iterrows())
+            ],
+            room * SHOWN_BYTES,
+        ),
+        "validated": stories.validated,
+        "explained": stories.served.shape[1] > 0,
+        "sheet": sheet,
+    } | {
+        name: cut_to_fit(
+            lambda most, frame=frame, used=used: other_rows(
+                frame, used, [files.target, *shown], most
+            ),
+            room * OTHER_BYTES // 2,
+        )
+        for name, (frame, used) in neighbours.items()
+    }
+
+
+def row_data(
+    row: pd.Series, labels: Labels, i: int, stories: RowStories, classes: Sequence
+) -> dict:
+    """One labeled row. Other rows are named by their positions."""
+    return {
+        "name": name_of(row),
+        "given": classes.index(labels.labels[i : i + 1].tolist()[0]),
+        "left": bool(labels.left[i]),
+        "round": int(labels.round[i]),
+        "benefits": numbers(labels.benefits[i]),
+        "benefit": number(labels.benefit[i]),
+        "runner_up": number(labels.runner_up[i]),
+        "probability": number(labels.probability[i]),
+        "nearest": pairs(stories.nearest[i], stories.distances[i]),
+        "served": pairs(stories.served[i], stories.falls[i]),
+        "helped": int(stories.helped[i]),
+    }
+
+
+def other_rows(frame: pd.DataFrame, used: np.ndarray, columns: list[str], most: int) -> dict:
+    """The rows of the frame at the positions ``used``, by position: name, class, cells."""
+    found = {}
+    for position in np.unique(used).tolist():
+        row = frame.iloc[position]
+        found[str(position)] = [name_of(row), *cut(row[columns], most)]
+    return found
+
+
+def sheet_data(
+    outputs: OutputFiles,
+    user_tables: UserTables,
+    rows: pd.DataFrame,
+    labels: Labels,
+    spelled: list,
+) -> dict:
+    """The rows as the written file has them, for the sheet of decisions.
+
+    If the cells are too many for a page, they are left out: a row has a source, which names it.
+    spelled : the cell of each class. written, quotes : of each class, its cell and how many apostrophes --excel-safe puts in it.
+    """
+    target, known = user_tables.files.target, user_tables.cells.labeled
+    own = own_columns(known)
+    prefix = prefix_beside(own)
+    csv = outputs.labeled.with_suffix(".csv")
+    frame = tables.below_each_other([as_written(rows, labels, user_tables)], csv)
+    classes = tables.cell_texts(pd.Series(spelled, dtype=object))
+    quotes = pd.Series(0, classes.index)
+    head = list(frame)
+    if outputs.excel_safe:
+        frame, counts = formulas.quoted(frame)
+        head = list(frame)
+        quoted, quotes = formulas.quoted(classes.to_frame("class"))
+        classes = quoted["class"]
+        frame[prefix + QUOTED] = counts
+        head.append(prefix + QUOTED)
+    columns = [tables.cell_texts(frame.iloc[:, i]).tolist() for i in range(frame.shape[1])]
+    at = own.index(target)
+    kept = list(range(len(head)))
+    if len(json_text(columns)) > max(len(labels), ROOM) * SHEET_BYTES:
+        kept = [at, *range(len(own), len(head))]
+    return {
+        "name": f"{outputs.labeled.name.partition('.')[0]}_reviewed.csv",
+        "head": ["" if is_place(head[i]) else head[i] for i in kept],
+        "cells": [[columns[i][row] for i in kept] for row in range(len(labels))],
+        "whole": len(kept) == len(head),
+        "target": kept.index(at),
+        "quoted": len(kept) - 1 if outputs.excel_safe else -1,
+        "decision": decision_column(own),
+        "written": classes.tolist(),
+        "quotes": quotes.tolist(),
+    }
+
+
+def cut_to_fit(made: Callable[[int], Any], most: int) -> Any:
+    """What ``made`` gives for the longest of CUTS that keeps its JSON below ``most`` bytes."""
+    for length in CUTS:
+        data = made(length)
+        if len(json_text(data).encode()) <= most:
+            break
+    return data
+
+
+def cut(cells: pd.Series, most: int) -> list[str]:
+    """The cells as texts of at most so many characters."""
+    texts = tables.cell_texts(cells)
+    return [text if len(text) <= most else text[: most - 1] + "…" for text in texts]
+
+
+def name_of(row: pd.Series) -> str:
+    return f"{row[Source.FILE]} row {row[Source.ROW]}"
+
+
+def number(value: float) -> float | None:
+    """Four significant digits; None if it is not finite."""
+    return float(f"{value:.4g}") if np.isfinite(value) else None
+
+
+def numbers(values: np.ndarray) -> list[float | None]:
+    return [number(value) for value in values]
+
+
+def pairs(positions: np.ndarray, values: np.ndarray) -> list[list]:
+    return [[int(i), number(value)] for i, value in zip(positions, values, strict=True)]
+
+
+# --- what is there without a script ---------------------------------------------------------------
+
+
+def evidence_html(answer: Answer) -> str:
+    """The reason, the pictures and the two tables; or why nothing was measured."""
+    evidence, reason = answer.evidence, answer.verdict.reason
+    if evidence is None:
+        return f"<p>Not measured: {html(reason)}.</p>"
+    arms, classes = arms_table(evidence), classes_table(evidence, answer.mix)
+    return (
+        f"<p>{html(reason[:1].upper() + reason[1:])}.</p>"
+        f'<div class="pictures">{pictures(evidence)}</div>'
+        f"{table_html(arms, str(arms.title).capitalize())}<p>{html(fair_alternative(evidence))}</p>"
+        "<h2>Classes</h2>"
+        f"{table_html(classes, 'Class mix, and the recall of each class')}"
+    )
+
+
+def table_html(table: PrettyTable, caption: str) -> str:
+    """A printed table as HTML."""
+    cells = [[str(row[0]), *(minus(str(cell)) for cell in row[1:])] for row in table.rows]
+    return rows_html(table.field_names, cells, caption)
+
+
+def rows_html(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
+    """A table of texts that scrolls by itself if it is too wide or too long."""
+    shown = "".join(f"<th scope=col>{html(name)}</th>" for name in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    named = f"<caption>{html(caption)}</caption>" if caption else ""
+    return (
+        f'<div class="scroll" tabindex="0"><table>{named}<thead><tr>{shown}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def minus(cell: str) -> str:
+    """A minus sign in place of the hyphen before a number."""
+    return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", cell)
+
+
+def left_out_text(left_out: int, data: dict) -> str:
+    """What of the labeling is not on the page."""
+    told = []
+    if left_out:
+        told.append(f"{left_out:,} more rows are in the files and not on this page.")
+    if not data["sheet"]["whole"]:
+        told.append(
+            "The cells are too long for a page: the sheet has the class, the added columns and the "
+            "decision, and names each row by its source."
+        )
+    return " ".join(told)
