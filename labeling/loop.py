@@ -101,7 +101,7 @@ class LabelingRun:
         helps = np.logical_and.accumulate(np.asarray(picks.scores) > 0)
         rows, given = self.left[np.asarray(picks.rows)][helps], picks.labels[helps]
         unknown = np.full((len(rows), len(self.model.classes_)), np.nan)
-        details = PickDetails(*np.full((3, len(rows)), np.nan), unknown)
+        details = PickDetails(unknown[:, 0], unknown[:, 0], unknown[:, 0], unknown)
         if self.plan.needs_details and len(rows):
             details = pick_details(query, self.pool[torch.as_tensor(rows)], given)
         return Labels(

@@ -103,7 +103,7 @@
       reject.setAttribute("aria-pressed", decision === "reject");
       correct.value = decision === "correct" ? String(choice.label) : "";
       correct.classList.toggle("chosen", decision === "correct");
-      label.replaceChildren(make("b", {}, classes[decision === "correct" ? choice.label : row.given]));
+      label.replaceChildren("label ", make("b", {}, classes[decision === "correct" ? choice.label : row.given]));
       if (decision === "correct") label.append(` (was ${classes[row.given]})`);
     }
     function decide(decision, k = row.given) {
@@ -129,7 +129,9 @@
 
   function story(row) {
     const cells = make("dl", { class: "cells" });
-    data.shown.forEach((name, c) => cells.append(make("dt", {}, name), make("dd", {}, row.shown[c])));
+    data.shown.forEach((name, c) => cells.append(make("div",
+      row.shown[c].length > 40 ? { class: "long" } : {},
+      make("dt", {}, name), make("dd", {}, row.shown[c] || "–"))));
     const known = row.benefits.filter((value) => value !== null);
     const most = Math.max(...known.map(Math.abs), Number.MIN_VALUE);
     const benefits = table(["class", "benefit", ""], classes.map((name, k) => [

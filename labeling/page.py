@@ -75,7 +75,7 @@ def label_page(
         script=script,
         data=text,
         crc=zlib.crc32(text.encode()),
-        pool=html(user_tables.files.pool_name),
+        pool=html(Path(user_tables.files.pool_name).name),
         target=html(user_tables.files.target),
         verdict=html(answer.verdict.advice),
         tone="good" if answer.advises_use else "bad",
@@ -130,13 +130,13 @@ def page_data(
     spelled = [cells.spelling[label] for label in classes]
     sheet = sheet_data(outputs, user_tables, rows, labels, spelled)
     room = max(len(labels), ROOM)
-    neighbours = {
-        "labeled": (cells.labeled, stories.nearest),
-        "validation": (
-            cells.labeled if cells.validation is None else cells.validation,
-            stories.served,
-        ),
-    }
+
+    def others(frame: pd.DataFrame, used: np.ndarray) -> dict:
+        columns = [files.target, *shown]
+        return cut_to_fit(
+            lambda most: other_rows(frame, used, columns, most), room * OTHER_BYTES // 2
+        )
+
     return {
         "classes": [str(cell) for cell in spelled],
         "shown": shown,
@@ -150,14 +150,10 @@ def page_data(
         "validated": stories.validated,
         "explained": stories.served.shape[1] > 0,
         "sheet": sheet,
-    } | {
-        name: cut_to_fit(
-            lambda most, frame=frame, used=used: other_rows(
-                frame, used, [files.target, *shown], most
-            ),
-            room * OTHER_BYTES // 2,
-        )
-        for name, (frame, used) in neighbours.items()
+        "labeled": others(cells.labeled, stories.nearest),
+        "validation": others(
+            cells.labeled if stories.of_labeled else cells.validation, stories.served
+        ),
     }
 
 
@@ -199,7 +195,8 @@ def sheet_data(
     """The rows as the written file has them, for the sheet of decisions.
 
     If the cells are too many for a page, they are left out: a row has a source, which names it.
-    spelled : the cell of each class. written, quotes : of each class, its cell and how many apostrophes --excel-safe puts in it.
+    spelled : the cell of each class. written, quotes : each class's cell as it is written, and how
+    many apostrophes --excel-safe puts in it.
     """
     target, known = user_tables.files.target, user_tables.cells.labeled
     own = own_columns(known)
@@ -250,7 +247,8 @@ def cut(cells: pd.Series, most: int) -> list[str]:
 
 
 def name_of(row: pd.Series) -> str:
-    return f"{row[Source.FILE]} row {row[Source.ROW]}"
+    """The row's source, without the folder."""
+    return f"{Path(str(row[Source.FILE])).name} row {row[Source.ROW]}"
 
 
 def number(value: float) -> float | None:
@@ -291,15 +289,16 @@ def table_html(table: PrettyTable, caption: str) -> str:
 
 
 def rows_html(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
-    """A table of texts that scrolls by itself if it is too wide or too long."""
+    """A table of texts that scrolls by itself; without a caption, its last column has sentences."""
     shown = "".join(f"<th scope=col>{html(name)}</th>" for name in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{html(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    named = f"<caption>{html(caption)}</caption>" if caption else ""
+    named = f' aria-label="{html(caption)}"' if caption else ""
     return (
-        f'<div class="scroll" tabindex="0"><table>{named}<thead><tr>{shown}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        (f'<p class="caption">{html(caption)}</p>' if caption else "")
+        + f'<div class="scroll{"" if caption else " columns"}" tabindex="0"><table{named}>'
+        f"<thead><tr>{shown}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

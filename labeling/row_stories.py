@@ -47,9 +47,10 @@ class RowStories:
 
 @dataclass(frozen=True)
 class Explained:
-    """The rows to explain. rows (b, D), (b,) : their features and labels, in the order of the picks.
+    """The rows to explain, in the order of the picks.
 
-    given (b,) : whether the model learned from the row; it did not from rows left for a person.
+    rows : their features (b, D) and labels (b,). given (b,) : whether the model learned from the
+    row; it did not from rows left for a person.
     """
 
     rows: LabeledRows
