@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.kinds import TextEnum
 from data_prep import formulas, tables
 
 
@@ -43,14 +42,6 @@ OF_OLD_FILES = (*OF_LABELS, *SOURCES)  # all that label.py added before it wrote
 PREFIX = "salutary_"  # of all added columns, if the table has one of these names already
 
 
-class Decision(TextEnum):
-    """What a person says of a label: it is right, the target cell has the right one, or neither."""
-
-    ACCEPT = "accept"
-    CORRECT = "correct"
-    REJECT = "reject"
-
-
 def own_columns(frame: pd.DataFrame) -> list[str]:
     """The columns that the file has."""
     return [name for name in frame.columns if not isinstance(name, Source)]
@@ -62,14 +53,6 @@ def prefix_beside(own: Collection[str], added: Collection[str] = ADDED_COLUMNS) 
     while any(prefix + name in own for name in added):
         prefix += PREFIX
     return prefix
-
-
-def decision_column(own: Collection[str]) -> str:
-    """The name of the column of decisions beside these columns."""
-    name = prefix_beside(own) + DECISION
-    while name in own:
-        name = PREFIX + name
-    return name
 
 
 def with_sources(chunk: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -35,7 +35,7 @@ class OutputFiles:
 
     labeled : for the labeled rows and the rows that were given a label. left : for the rows that
     are left for a person; None if no row can be left. verdict : the JSON file. page : the HTML
-    file.     model, predictions : of --model-out and --predictions; None if they are not asked for.
+    file. model, predictions : of --model-out and --predictions; None if they are not asked for.
     excel_safe : texts that a spreadsheet would run get an apostrophe in front.
     """
 

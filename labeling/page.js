@@ -204,11 +204,14 @@
 
   // --- the sheet ---------------------------------------------------------------------------------
 
-  function sheetText() {
+  async function sheetText() {
+    const packed = Uint8Array.from(atob(sheet.cells), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const written = JSON.parse(await new Response(stream).text());
     const lines = [[...sheet.head, sheet.decision]];
     for (const i of [...decided.keys()].sort((a, b) => a - b)) {
       const { decision, label } = decided.get(i);
-      const cells = [...sheet.cells[i]];
+      const cells = [...written[i]];
       cells[sheet.target] = sheet.written[label];
       if (sheet.quoted >= 0) {
         const more = sheet.quotes[label] - sheet.quotes[rows[i].given];
@@ -221,8 +224,9 @@
     return lines.map((cells) => cells.map(quoted).join(",") + end).join("");
   }
 
-  function download() {
-    const url = URL.createObjectURL(new Blob([sheetText()], { type: "text/csv;charset=utf-8" }));
+  async function download() {
+    const text = await sheetText();
+    const url = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
     const link = make("a", { href: url, download: sheet.name });
     document.body.append(link);
     link.click();

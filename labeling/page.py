@@ -5,6 +5,7 @@ script reads its data as JSON and writes them as text only, and a policy allows 
 """
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -23,9 +24,9 @@ from data_prep import formulas, tables
 from data_prep.columns import DECISION_HEAD, Misfits, decision_rows
 from data_prep.reading import is_place
 from labeling.added_columns import (
+    DECISION,
     QUOTED,
     Source,
-    decision_column,
     own_columns,
     prefix_beside,
 )
@@ -40,8 +41,7 @@ from labeling.user_tables import UserTables
 MOST_ROWS = 2_000  # labeled rows on a page; the first ones, if there are more
 SHOWN_COLUMNS = 24  # of a labeled row, and of the rows beside it
 CUTS = (400, 200, 100, 50, 25, 12)  # characters of a cell that is shown
-# Bytes for each labeled row: its cells for the sheet, its cells as shown, those of other rows.
-SHEET_BYTES, SHOWN_BYTES, OTHER_BYTES = 4_500, 2_000, 2_500
+SHOWN_BYTES, OTHER_BYTES = 2_000, 2_000  # for each labeled row: of its cells, and of other rows
 ROOM = 200  # so many rows' bytes are there also if the rows are fewer
 
 
@@ -81,7 +81,9 @@ def label_page(
         tone="good" if answer.advises_use else "bad",
         evidence=evidence_html(answer),
         columns=rows_html(DECISION_HEAD, decision_rows(user_tables.maker.columns.decisions)),
-        missing=html(left_out_text(left_out, data)),
+        missing=f"{left_out:,} more rows are in the files and not on this page."
+        if left_out
+        else "",
         labeled=html(outputs.labeled.name),
     )
     return page.encode()
@@ -194,7 +196,6 @@ def sheet_data(
 ) -> dict:
     """The rows as the written file has them, for the sheet of decisions.
 
-    If the cells are too many for a page, they are left out: a row has a source, which names it.
     spelled : the cell of each class. written, quotes : each class's cell as it is written, and how
     many apostrophes --excel-safe puts in it.
     """
@@ -214,21 +215,21 @@ def sheet_data(
         frame[prefix + QUOTED] = counts
         head.append(prefix + QUOTED)
     columns = [tables.cell_texts(frame.iloc[:, i]).tolist() for i in range(frame.shape[1])]
-    at = own.index(target)
-    kept = list(range(len(head)))
-    if len(json_text(columns)) > max(len(labels), ROOM) * SHEET_BYTES:
-        kept = [at, *range(len(own), len(head))]
     return {
         "name": f"{outputs.labeled.name.partition('.')[0]}_reviewed.csv",
-        "head": ["" if is_place(head[i]) else head[i] for i in kept],
-        "cells": [[columns[i][row] for i in kept] for row in range(len(labels))],
-        "whole": len(kept) == len(head),
-        "target": kept.index(at),
-        "quoted": len(kept) - 1 if outputs.excel_safe else -1,
-        "decision": decision_column(own),
+        "head": ["" if is_place(name) else name for name in head],
+        "cells": packed([list(cells) for cells in zip(*columns, strict=True)]),
+        "target": own.index(target),
+        "quoted": len(head) - 1 if outputs.excel_safe else -1,
+        "decision": prefix + DECISION,
         "written": classes.tolist(),
         "quotes": quotes.tolist(),
     }
+
+
+def packed(cells: list[list[str]]) -> str:
+    """The cells as JSON, with gzip, in letters."""
+    return base64.b64encode(gzip.compress(json_text(cells).encode(), 6, mtime=0)).decode()
 
 
 def cut_to_fit(made: Callable[[int], Any], most: int) -> Any:
@@ -305,16 +306,3 @@ def rows_html(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str =
 def minus(cell: str) -> str:
     """A minus sign in place of the hyphen before a number."""
     return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", cell)
-
-
-def left_out_text(left_out: int, data: dict) -> str:
-    """What of the labeling is not on the page."""
-    told = []
-    if left_out:
-        told.append(f"{left_out:,} more rows are in the files and not on this page.")
-    if not data["sheet"]["whole"]:
-        told.append(
-            "The cells are too long for a page: the sheet has the class, the added columns and the "
-            "decision, and names each row by its source."
-        )
-    return " ".join(told)
