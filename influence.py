@@ -188,38 +188,11 @@ def falls_by_row(
     """
     step = gradient(model, validation.one_row(x, "x"), [label], ("x", "label"))
     H = hessian(model, X_hessian, damping=damping, name="X_hessian")
-    return _falls(model, H.solve(step, solver=solver)[None], X_validation, y_validation)[0]
-
-
-def falls(
-    model: LogisticRegression,
-    H: Hessian,
-    X_validation: Any,
-    y_validation: Any,
-    X: Any,
-    labels: Any,
-) -> torch.Tensor:
-    """``falls_by_row`` for each row of X (n, D) with its label (n,), by one factor of H: (n, v).
-
-    Raises ValueError as ``falls_by_row`` does, and its subclass LinAlgError for a singular H.
-    """
-    X = features(model, X)
-    residuals = probabilities(project(X, model.theta_)) - class_targets(model, labels, rows=len(X))
-    if model.fit_intercept:
-        X = torch.cat([X, X.new_ones(len(X), 1)], 1)
-    steps = residuals[:, :, None] * X[:, None]  # (n, U, width), the gradient of each row
-    return _falls(model, H.solve_each(steps), X_validation, y_validation)
-
-
-def _falls(
-    model: LogisticRegression, V: torch.Tensor, X_validation: Any, y_validation: Any
-) -> torch.Tensor:
-    """∇l_v(θ)ᵀ V_i for each step V (n, U, width) and each validation row: (n, v)."""
+    V = H.solve(step, solver=solver)
     X = features(model, X_validation, "X_validation")
     T = class_targets(model, y_validation, "y_validation", len(X), "X_validation")
-    residuals = probabilities(project(X, model.theta_)) - T  # (v, U)
-    S = project(X, V.flatten(0, 1)).view(len(X), *V.shape[:2])  # (v, n, U)
-    return torch.einsum("vu,vnu->nv", residuals, S)
+    residuals = probabilities(project(X, model.theta_)) - T
+    return (residuals * project(X, V)).sum(1)
 
 
 # --- benefits -------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from labeling.answer import Answer, arms_table, classes_table, fair_alternative
 from labeling.labeler import SalutaryLabeler
 from labeling.output_tables import LabeledPool, OutputFiles, as_written
 from labeling.page_picture import pictures
-from labeling.records import Labels
+from labeling.records import LabeledRows, Labels
 from labeling.row_stories import Explained, RowStories, row_stories
 from labeling.user_tables import UserTables
 
@@ -56,17 +56,15 @@ def label_page(
 
     labeler : fitted to the known rows. pool : the rows that were given a label, or left.
     """
-    labels = Labels.joined([pool.labels.given, pool.labels.for_a_person])
-    left_out = max(len(labels) - MOST_ROWS, 0)
-    labels = labels[np.arange(len(labels)) < MOST_ROWS]
+    labels = pool.labels[np.arange(len(pool.labels)) < MOST_ROWS]
+    left_out = len(pool.labels) - len(labels)
     rows = pool.rows.iloc[labels.rows]
     X = user_tables.maker.features(rows, Misfits(user_tables.files.pool_name, partial=True))
-    order = np.argsort(labels.round, kind="stable")  # as they were picked
-    explained = Explained.of(X[order], positioned(labels[order]))
+    explained = Explained(LabeledRows(X, labels.labels), ~labels.left)
     stories = row_stories(labeler, user_tables.known, explained)
     classes = labeler.classes_.tolist()
-    data = page_data(outputs, user_tables, rows.iloc[order], labels[order], stories, classes)
-    text = json_text(data)
+    text = json_text(page_data(outputs, user_tables, rows, labels, stories, classes))
+    more = f"{left_out:,} more rows are in the files and not on this page." if left_out else ""
     style, script = (beside(f"page.{end}") for end in ("css", "js"))
     page = Template(beside("page.html")).substitute(
         policy=f"default-src 'none'; style-src {sha(style)}; script-src {sha(script)}; "
@@ -81,17 +79,10 @@ def label_page(
         tone="good" if answer.advises_use else "bad",
         evidence=evidence_html(answer),
         columns=rows_html(DECISION_HEAD, decision_rows(user_tables.maker.columns.decisions)),
-        missing=f"{left_out:,} more rows are in the files and not on this page."
-        if left_out
-        else "",
+        missing=more,
         labeled=html(outputs.labeled.name),
     )
     return page.encode()
-
-
-def positioned(labels: Labels) -> Labels:
-    """The labels, their positions counted among themselves."""
-    return Labels(**{**vars(labels), "rows": np.arange(len(labels))})
 
 
 def beside(name: str) -> str:

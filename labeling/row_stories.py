@@ -1,19 +1,23 @@
 """What stands behind each labeled row: its nearest labeled rows, and the validation rows it serves.
 
 A validation row is served if its loss falls once the labeled row joins the training set. The falls
-are first-order (``influence.falls``), by a model that knows the labels given before. A model for
-every single row would cost a fit and a factor each: the rows share SHARED models, in order.
+are first-order, as in ``influence.falls_by_row``, by a model that knows the labels given before. A
+model for every single row would cost a fit and a factor each: the rows share SHARED models, in
+order.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from sklearn.neighbors import NearestNeighbors
 
 import influence
 from labeling.labeler import SalutaryLabeler, split_off
-from labeling.records import KnownRows, LabeledRows, Labels
+from labeling.records import KnownRows, LabeledRows
 from models import LogisticRegression
+from numerics.hessian import Hessian
+from numerics.linear import as_tensor, probabilities, project
 
 TOLD = 5  # nearest rows, and rows served, of each row
 SHARED = 10  # models that explain the rows, if the Hessian is small
@@ -55,11 +59,6 @@ class Explained:
 
     rows: LabeledRows
     given: np.ndarray
-
-    @classmethod
-    def of(cls, X: np.ndarray, labels: Labels) -> "Explained":
-        """X (n, D) : the features of the pool that ``labels`` has positions in."""
-        return cls(LabeledRows(X[labels.rows], labels.labels), ~labels.left)
 
 
 def row_stories(labeler: SalutaryLabeler, known: KnownRows, explained: Explained) -> RowStories:
@@ -133,7 +132,30 @@ def falls_of(
     By the model that is trained on ``training`` and the labels given before the first of them.
     """
     learned = explained.rows[np.flatnonzero(explained.given[: rows[0]])]
-    known, group = training.joined(learned), explained.rows[rows]
+    known = training.joined(learned)
     model = LogisticRegression(labeler.l2_, labeler.fit_intercept).fit(known.X, known.y)
     H = influence.hessian(model, known.X)
-    return influence.falls(model, H, validation.X, validation.y, group.X, group.y).numpy()
+    return falls(model, H, validation, explained.rows[rows]).numpy()
+
+
+def falls(
+    model: LogisticRegression, H: Hessian, validation: LabeledRows, joining: LabeledRows
+) -> torch.Tensor:
+    """``influence.falls_by_row`` for each of r joining rows, by one factor of H: (r, v).
+
+    Raises LinAlgError if H is singular.
+    """
+    (X, R), (X_joining, R_joining) = (with_residuals(model, rows) for rows in (validation, joining))
+    ones = X_joining.new_ones(len(X_joining), int(model.fit_intercept))
+    steps = R_joining[:, :, None] * torch.cat([X_joining, ones], 1)[:, None]  # (r, U, width)
+    V = H.solve_each(steps)  # by which each row moves theta, but for its sign
+    S = project(X, V.flatten(0, 1)).view(len(X), *V.shape[:2])  # (v, r, U)
+    return torch.einsum("vu,vru->rv", R, S)
+
+
+def with_residuals(
+    model: LogisticRegression, rows: LabeledRows
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """X (n, D) and the units' residuals p − e (n, U): a row's gradient is their outer product."""
+    X = as_tensor(rows.X)
+    return X, probabilities(project(X, model.theta_)) - influence.class_targets(model, rows.y)

@@ -73,7 +73,9 @@ def test_the_falls_are_the_gradient_of_each_validation_loss_along_the_step(class
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 4)), np.arange(60) % classes
     model = LogisticRegression(2.0, True).fit(X[:30], y[:30])
-    found = influence.falls(model, influence.hessian(model, X[:30]), X[30:], y[30:], X[:7], y[:7])
+    H = influence.hessian(model, X[:30])
+    validation, joining = LabeledRows(X[30:], y[30:]), LabeledRows(X[:7], y[:7])
+    found = row_stories.falls(model, H, validation, joining)
     theta = model.theta_.clone()
 
     def losses(theta, rows):
@@ -84,9 +86,9 @@ def test_the_falls_are_the_gradient_of_each_validation_loss_along_the_step(class
     def objective(theta):
         return losses(theta, slice(30)).sum() + theta[:, :-1].square().sum()  # l2 / 2 = 1
 
-    H = torch.autograd.functional.hessian(objective, theta).reshape(theta.numel(), -1)
+    dense = torch.autograd.functional.hessian(objective, theta).reshape(theta.numel(), -1)
     J = torch.autograd.functional.jacobian(lambda t: losses(t, slice(60)), theta).flatten(1)
-    wanted = J[:7] @ torch.linalg.pinv(H) @ J[30:].T
+    wanted = J[:7] @ torch.linalg.pinv(dense) @ J[30:].T
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-9)
 
 
