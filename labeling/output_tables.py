@@ -49,7 +49,12 @@ class OutputFiles:
 
     @property
     def all(self) -> list[Path]:
-        return [*self.tables, self.verdict, self.page, *filter(None, (self.model, self.predictions))]
+        return [
+            *self.tables,
+            self.verdict,
+            self.page,
+            *filter(None, (self.model, self.predictions)),
+        ]
 
     @property
     def tables(self) -> list[Path]:
