@@ -9,6 +9,7 @@ rules that pick, influence.py the benefits (arXiv 2405.17627, section 3).
 """
 
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from data_prep.reading import AS_FOUND, TableReading
 from experiments import penalty
 from influence import Influence
 from labeling import labeler_input as given_rows
+from labeling.error_bound import BoundedLabels, check_max_error, labels_within
 from labeling.labeler_input import split_off
 from labeling.loop import KnownTensors, LabelingRun
 from labeling.own_model import TrainedEstimator, trained
@@ -255,6 +257,24 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             settings=InfluenceSettings(HessianRows(self.hessian)),
             rng=np.random.default_rng(self.random_state),
         ).labels()
+
+    def label_within(self, X_pool, max_error: float) -> BoundedLabels:
+        """Labels for rows of X_pool (n, D) of which, with 95 % confidence, at most the share
+        ``max_error`` is wrong; labeling/error_bound.py says how.
+
+        Raises ValueError if max_error is not between 0 and 1; its subclass UserError if there are
+        too few validation rows.
+        """
+        check_max_error(max_error)
+        X, known, rng = (
+            self._features(X_pool),
+            self._known,
+            np.random.default_rng(self.random_state),
+        )
+        validation = LabeledRows(known.X_validation.numpy(), known.y_validation)
+        chooses = split_off(validation.y, 0.5, rng)
+        labeled, fit = LabeledRows(known.X.numpy(), known.y), partial(fitted_model, self)
+        return labels_within(labeled, validation, X, max_error, fit=fit, chooses=chooses, rng=rng)
 
     def screen(self, X_pool) -> np.ndarray:
         """First-order benefit of each pool row under its best label, as the method weighs it: (n,).

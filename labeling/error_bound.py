@@ -1,0 +1,247 @@
+"""Labels of which, with 95 % confidence, at most a given share is wrong.
+
+The labels are those of a model. Half of the validation rows choose: the model is trained on them
+too, and they say where on the ladder of thresholds the search starts. The other half calibrates: it
+says how often the model errs above a threshold. The search goes from the most confident rows down
+and stops at the first threshold that fails (fixed-sequence testing), so the confidence of each step
+is that of the whole search (Angelopoulos et al. 2021, Learn then Test, section 2.3).
+
+All of this holds if pool and calibration rows are drawn from one source; source_test.py looks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta, binom, hypergeom
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+
+from common.errors import UserError
+from labeling.records import LabeledRows, Labels
+from labeling.source_test import SourceTest, compare_sources
+from models import LogisticRegression
+
+CONFIDENCE = 0.95
+STEPS = 20  # thresholds on the ladder: each takes in another twentieth of the rows
+FOLDS = 5
+
+
+class TooFewToCalibrate(UserError):
+    """Even without any error, so few rows cannot show that the share is small enough."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What is promised, and on what grounds.
+
+    max_error : the share of wrong labels that was allowed.
+    threshold : the least probability of a row that gets a label; None if no row gets one.
+    covered, pool_rows : how many rows of the pool get a label, and how many there are.
+    choosing, calibration : how many validation rows chose, and how many calibrated.
+    above, wrong : how many calibration rows lie above the threshold, and on how many of these the
+        model errs.
+    bound : at most this share of the covered rows is wrong, with 95 % confidence; None if no row
+        gets a label. source : whether pool and calibration rows look like one source.
+    """
+
+    max_error: float
+    threshold: float | None
+    covered: int
+    pool_rows: int
+    choosing: int
+    calibration: int
+    above: int
+    wrong: int
+    bound: float | None
+    source: SourceTest
+
+    @property
+    def holds(self) -> bool:
+        """Whether rows get a label, and nothing speaks against the promise."""
+        return self.covered > 0 and not self.source.differs
+
+
+@dataclass(frozen=True)
+class BoundedLabels:
+    """labels : all pool rows. ``labels.given`` is covered by the bound, the most confident first.
+
+    ``labels.for_a_person`` are the other rows, and their labels are proposals. Those come first
+    whose two most probable classes are closest. Benefits play no part, so they are NaN.
+    """
+
+    labels: Labels
+    bound: Bound
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows of known class: the model's confidence (n,), and whether it errs, (n,) bool."""
+
+    confidence: np.ndarray
+    errs: np.ndarray
+
+    def above(self, threshold: float) -> tuple[int, int]:
+        """How many rows are at least so confident, and on how many of these the model errs."""
+        rows = self.confidence >= threshold
+        return int(rows.sum()), int(self.errs[rows].sum())
+
+
+def check_max_error(max_error: float) -> None:
+    """Raise ValueError unless max_error is a share between 0 and 1."""
+    if isinstance(max_error, bool) or not isinstance(max_error, int | float | np.number):
+        raise ValueError(f"max_error is {max_error!r}: give a share between 0 and 1, such as 0.05")
+    if not 0 < max_error < 1:
+        raise ValueError(f"max_error is {max_error}: give a share between 0 and 1, such as 0.05")
+
+
+def least_rows(max_error: float) -> int:
+    """How many rows without any error show that the share of errors is at most ``max_error``."""
+    return int(np.ceil(np.log(1 - CONFIDENCE) / np.log1p(-max_error)))
+
+
+def labels_within(
+    labeled: LabeledRows,
+    validation: LabeledRows,
+    X_pool: np.ndarray,
+    max_error: float,
+    *,
+    fit: Callable[[LabeledRows], LogisticRegression],
+    chooses: np.ndarray,
+    rng: np.random.Generator,
+) -> BoundedLabels:
+    """Labels for as many rows of X_pool (n, D) as the bound allows; the others are left.
+
+    fit : gives a model fitted to the rows. chooses (v,) : which validation rows choose; the others
+    calibrate. Raises TooFewToCalibrate if these cannot be enough.
+    """
+    choosing, calibration = validation[chooses], validation[~chooses]
+    if len(calibration) < (least := least_rows(max_error)):
+        raise TooFewToCalibrate(
+            f"to bound the error by {share_text(max_error)}, at least {least:,} rows must "
+            f"calibrate, but of {len(validation):,} validation rows only {len(calibration):,} are "
+            "left for it: give more validation rows, or allow more errors"
+        )
+    model = fit(labeled.joined(choosing))
+    P, P_calibration = (model.predict_proba(X) for X in (X_pool, calibration.X))
+    judged = judge(model, P_calibration, calibration.y)
+    confidence = P.max(1)
+    ladder = ladder_of(np.append(confidence, judged.confidence))
+    start = first_step(ladder, out_of_fold(model, labeled, choosing, rng), judged, max_error)
+    threshold, bound = None, None
+    for step in ladder[start:]:
+        rows, wrong = judged.above(step)
+        reached = upper_bound(wrong, rows, int((confidence >= step).sum()))
+        if reached > max_error:
+            break
+        threshold, bound = float(step), reached
+    at = np.inf if threshold is None else threshold
+    above, wrong = judged.above(at)
+    covered = confidence >= at
+    return BoundedLabels(
+        as_labels(model.classes_, P, covered),
+        Bound(
+            max_error=float(max_error),
+            threshold=threshold,
+            covered=int(covered.sum()),
+            pool_rows=len(P),
+            choosing=len(choosing),
+            calibration=len(calibration),
+            above=above,
+            wrong=wrong,
+            bound=bound,
+            source=compare_sources(
+                with_logits(calibration.X, P_calibration), with_logits(X_pool, P), rng
+            ),
+        ),
+    )
+
+
+def judge(model: LogisticRegression, P: np.ndarray, y: np.ndarray) -> Judged:
+    """The model's answers P (n, K) to rows whose classes are y (n,)."""
+    return Judged(P.max(1), model.classes_[P.argmax(1)] != y)
+
+
+def with_logits(X: np.ndarray, P: np.ndarray) -> np.ndarray:
+    """X (n, D) beside the logits of P (n, K): they say best whether the model's answers shift."""
+    return np.hstack([X, np.log(np.maximum(P, 1e-9))])
+
+
+def out_of_fold(
+    model: LogisticRegression, labeled: LabeledRows, choosing: LabeledRows, rng: np.random.Generator
+) -> Judged:
+    """The choosing rows, each judged by such a model that was not trained on it."""
+    parts = []
+    folds = KFold(min(FOLDS, len(choosing)), shuffle=True, random_state=int(rng.integers(2**31)))
+    for kept, held_out in folds.split(choosing.X):
+        training, out = labeled.joined(choosing[kept]), choosing[held_out]
+        fitted = clone(model).fit(training.X, training.y)
+        parts.append(judge(fitted, fitted.predict_proba(out.X), out.y))
+    return Judged(
+        np.concatenate([part.confidence for part in parts]),
+        np.concatenate([part.errs for part in parts]),
+    )
+
+
+def ladder_of(confidence: np.ndarray) -> np.ndarray:
+    """Thresholds, descending: each takes in another 1/STEPS of these rows (n,)."""
+    descending = np.sort(confidence)[::-1]
+    last = np.ceil(np.arange(1, STEPS + 1) / STEPS * len(descending)).astype(int) - 1
+    return np.unique(descending[last])[::-1]
+
+
+def first_step(ladder: np.ndarray, chosen: Judged, judged: Judged, max_error: float) -> int:
+    """The step of the ladder that the choosing rows say is the surest to pass.
+
+    Of the calibration rows only the number above each step counts, not their classes.
+    """
+    p_values = []
+    for step in ladder:
+        seen, wrong = chosen.above(step)
+        rows, _ = judged.above(step)
+        expected = (wrong + 0.5) / (seen + 1) * rows
+        p_values.append(binom.cdf(np.floor(expected), rows, max_error) if rows else 1.0)
+    return int(np.argmin(p_values))
+
+
+def upper_bound(wrong: int, rows: int, covered: int) -> float:
+    """The share of wrong labels among ``covered`` rows, at most, with the confidence CONFIDENCE.
+
+    wrong : on so many of the calibration rows above the threshold, ``rows``, the model errs.
+    This is the larger of two bounds: of Clopper and Pearson, on the share among all rows that the
+    source has; and of the hypergeometric distribution, on the share among just these ``covered``
+    rows, which can by chance be the worse ones.
+    """
+    if wrong >= rows or not covered:
+        return 1.0
+    at_source = float(beta.ppf(CONFIDENCE, wrong + 1, rows - wrong))
+    low, high = 0, covered  # how many of the covered rows may be wrong: bisection
+    while low < high:
+        more = (low + high + 1) // 2
+        likely = hypergeom.cdf(wrong, rows + covered, wrong + more, rows) > 1 - CONFIDENCE
+        low, high = (more, high) if likely else (low, more - 1)
+    return max(at_source, low / covered)
+
+
+def as_labels(classes: np.ndarray, P: np.ndarray, covered: np.ndarray) -> Labels:
+    """All rows, whose probabilities are P (n, K): the covered ones, then the others."""
+    confidence, (second, first) = P.max(1), np.sort(P, 1)[:, -2:].T
+    given, left = np.flatnonzero(covered), np.flatnonzero(~covered)
+    given = given[np.argsort(-confidence[given], kind="stable")]
+    left = left[np.argsort((first - second)[left], kind="stable")]
+    rows = np.append(given, left)
+    unknown = np.full(len(rows), np.nan)
+    return Labels(
+        rows=rows,
+        labels=classes[P.argmax(1)][rows],
+        benefit=unknown,
+        runner_up=unknown.copy(),
+        probability=confidence[rows],
+        round=np.ones(len(rows), int),
+        left=np.repeat([False, True], [len(given), len(left)]),
+    )
+
+
+def share_text(share: float) -> str:
+    """A share in percent, as short as it can be: 5 %, 2.5 %."""
+    return f"{100 * share:.4g} %"
