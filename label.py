@@ -18,7 +18,7 @@ def run(options: LabelOptions, given: dict[str, Any]) -> int:
     with interruptible_imports():
         from labeling import command
 
-    return command.run(options)
+    return command.run(options, given)
 
 
 def ask(options: AskOptions, given: dict[str, Any]) -> int:

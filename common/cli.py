@@ -314,6 +314,22 @@ def not_negative(text: str) -> float:
     return _number(text)
 
 
+def share(text: str) -> float:
+    """A share between 0 and 1, written as 0.05 or as 5%."""
+    value = _number(text[:-1]) / 100 if text.endswith("%") else _number(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1, as 0.05 or 5%")
+    return value
+
+
+def margin_or_share(text: str) -> float | str:
+    """A number of 0 or more, or a share with its sign, such as 20%, as it is."""
+    if not text.endswith("%"):
+        return not_negative(text)
+    share(text)
+    return text
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

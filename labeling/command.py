@@ -1,7 +1,7 @@
 """The command behind label.py: check, read, measure, label, save, print."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,12 +16,13 @@ from common.parallel import few_threads
 from common.program import PROGRAM_HASH, library_versions
 from data_prep.columns import Misfits, decisions_record
 from labeling.answer import Answer, ClassMix
+from labeling.bounded_answer import BoundedAnswer, bounded_answer
 from labeling.cross_validation import TooFewRows, class_counts, measure
 from labeling.evidence import FOLDS, REPEATS
 from labeling.labeler import SalutaryLabeler, predicting_model
 from labeling.model_outputs import Model, model_outputs
 from labeling.options import LabelOptions
-from labeling.output_tables import LabeledPool, output_lines, write_outputs
+from labeling.output_tables import LabeledPool, OutputFiles, output_lines, write_outputs
 from labeling.page import label_page
 from labeling.records import LabeledRows
 from labeling.settings import LabelSettings, settle
@@ -32,51 +33,66 @@ TRIED = 5_000  # random pool rows that the measurement labels
 ADVISED_AGAINST = 3  # the exit code
 
 
-def run(options: LabelOptions) -> int:
+def run(options: LabelOptions, given: Container[str] = ()) -> int:
     """Measure whether salutary labels help; if they do, give them and write the files.
 
+    given : the names of the options that the user set.
     Returns the exit code: ADVISED_AGAINST if the answer is not to use the labels, unless
     ``anyway`` is set. Then, and with ``dry_run``, nothing is labeled or written.
     Raises UserError for every mistake that the user can mend.
     """
     say = narrator(options.quiet)
-    settings = settle(options)
+    settings = settle(options, given)
     rng = np.random.default_rng(settings.seed)
-    tables = open_tables(settings.files, settings.plan.budget, rng, say)
+    within = settings.max_error
+    tables = open_tables(settings.files, 1 if within else settings.plan.budget, rng, say)
     with arithmetic_errors():
         labeler = fitted_labeler(settings, tables)
         say_of_validation(labeler, tables, say)
-        answer = measured_answer(settings, labeler, tables, rng)
+        answer: Answer | BoundedAnswer
+        if within:
+            answer, found = bounded_answer(within, labeler, tables)
+        else:
+            answer = measured_answer(settings, labeler, tables, rng)
         refused = not (answer.advises_use or settings.anyway)
         if refused or settings.outputs is None:
             print_lines(answer.lines())
             if settings.outputs is not None:
                 print_lines([f"{settings.outputs.labeled} is not written: --anyway writes it"])
             return ADVISED_AGAINST if refused else 0
-        pool = labeled_pool(settings, labeler, tables)
-        model = predicting_model(labeler, tables.known.labeled, pool.given)
-        facts = file_facts(labeler, tables, pool, model)
-        page = label_page(settings.outputs, labeler, tables, pool, answer)
-    manifest = answer.manifest() | facts | run_facts(options)
-    after = model_outputs(settings.outputs, tables, pool, model)
-    if after.model is not None:
-        manifest["model"] = {"expects_in_place_of_columns": after.model.expected}
-    written = write_outputs(
-        settings.outputs,
-        tables,
-        pool,
-        manifest,
-        page,
-        more=after.contents(),
-        force=options.force,
-    )
+        pool = found if within else labeled_pool(settings, labeler, tables)
+        told = saved(options, settings.outputs, labeler, tables, pool, answer)
 
     print_lines(answer.lines())
-    if tables.pool_is_sampled:
+    if tables.pool_is_sampled and not within:
         say(f"picking from the {len(pool.rows):,} pool rows of largest first-order benefit")
-    print_lines(output_lines(settings.outputs, written, len(tables.known.labeled), pool))
-    print_lines(after.lines())
+    print_lines(told)
     return 0
+
+
+def saved(
+    options: LabelOptions,
+    outputs: OutputFiles,
+    labeler: SalutaryLabeler,
+    tables: UserTables,
+    pool: LabeledPool,
+    answer: Answer | BoundedAnswer,
+) -> list[str]:
+    """Write all files, or none; returns what a user should know of them."""
+    model = predicting_model(labeler, tables.known.labeled, pool.given)
+    bounded = isinstance(answer, BoundedAnswer)
+    facts = file_facts(labeler, tables, pool, model, answer.bound.l2 if bounded else labeler.l2_)
+    page = None if bounded else label_page(outputs, labeler, tables, pool, answer)
+    manifest = answer.manifest() | facts | run_facts(options)
+    after = model_outputs(outputs, tables, pool, model)
+    if after.model is not None:
+        manifest["model"] = {"expects_in_place_of_columns": after.model.expected}
+    more = after.contents() | ({outputs.page: page} if page else {})
+    written = write_outputs(outputs, tables, pool, manifest, more=more, force=options.force)
+    lines = list(output_lines(outputs, written, len(tables.known.labeled), pool))
+    if page:
+        lines.append(f"{outputs.page}: a page to look at the labels, correct them and reject them")
+    return [*lines, *after.lines()]
 
 
 @contextmanager
@@ -160,11 +176,12 @@ def labeled_pool(
 
 
 def file_facts(
-    labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool, model: Model
+    labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool, model: Model, l2: float
 ) -> dict:
     """What the JSON file says of the tables that are written, and of the models behind them.
 
-    model : trained on the labeled rows and the labels given.
+    model : trained on the labeled rows and the labels given. l2 : of the model that chose the
+    labels.
     """
     counts = class_counts(labeler.classes_, pool.given.y)
     names = [str(tables.cells.spelling[label]) for label in labeler.classes_.tolist()]
@@ -174,7 +191,7 @@ def file_facts(
             "labeled_rows": len(tables.known.labeled),
             "labels_given": dict(zip(names, counts.tolist(), strict=True)),
             "left_for_a_person": len(pool.labels.for_a_person),
-            "l2_of_the_model_that_picks": labeler.l2_,
+            "l2_of_the_model_that_picks": l2,
             "l2_of_a_model_on_this_file": model.l2,
         },
     }

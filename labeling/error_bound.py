@@ -35,7 +35,7 @@ class TooFewToCalibrate(UserError):
 class Bound:
     """What is promised, and on what grounds.
 
-    max_error : the share of wrong labels that was allowed.
+    max_error : the share of wrong labels that was allowed. l2 : of the model that gives them.
     threshold : the least probability of a row that gets a label; None if no row gets one.
     covered, pool_rows : how many rows of the pool get a label, and how many there are.
     choosing, calibration : how many validation rows chose, and how many calibrated.
@@ -46,6 +46,7 @@ class Bound:
     """
 
     max_error: float
+    l2: float
     threshold: float | None
     covered: int
     pool_rows: int
@@ -142,6 +143,7 @@ def labels_within(
         as_labels(model.classes_, P, covered),
         Bound(
             max_error=float(max_error),
+            l2=model.l2,
             threshold=threshold,
             covered=int(covered.sum()),
             pool_rows=len(P),

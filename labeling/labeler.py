@@ -28,10 +28,9 @@ from experiments import penalty
 from influence import Influence
 from labeling import labeler_input as given_rows
 from labeling.error_bound import BoundedLabels, check_max_error, labels_within
-from labeling.labeler_input import split_off
 from labeling.loop import KnownTensors, LabelingRun
 from labeling.own_model import TrainedEstimator, trained
-from labeling.records import LabeledRows, LabelPlan, Labels
+from labeling.records import LabeledRows, LabelPlan, Labels, split_off
 from models import LogisticRegression
 from numerics.linear import as_tensor
 from numerics.torch_classifier import encoded_classes, estimator_input
@@ -201,14 +200,15 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         budget: int | None = None,
         *,
         rounds: int = 10,
-        abstain: float | None = None,
+        abstain: float | str | None = None,
         refit: bool = False,
     ) -> Labels:
         """Pick ``budget`` rows of X_pool (n, D) in ``rounds`` rounds and give each a label.
 
         X_pool : array or data frame; None for ``pool_``, the rows without a label of ``fit_half``.
         abstain : leave a row for a person if its benefit is less than this above that of the
-            runner-up. Such a row counts in the budget, and the model does not learn from it.
+            runner-up. Such a row counts in the budget, and the model does not learn from it. A
+            share such as "20%" leaves the closest fifth of the picks, after the last of them.
 
         refit : fit ``model_`` and ``predictor_`` again, to all labeled rows and the labels given,
             for ``predict``. Another call of ``label`` begins where ``fit`` ended all the same.
@@ -248,7 +248,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             )
         if len(self._known.y_validation) == 0:
             raise ValueError("y is too small to split a validation part off: give X_val and y_val")
-        return LabelingRun(
+        labels = LabelingRun(
             strategy=STRATEGIES[self.method],
             model=self._new_model(warm_start=True),
             known=self._known,
@@ -257,6 +257,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             settings=InfluenceSettings(HessianRows(self.hessian)),
             rng=np.random.default_rng(self.random_state),
         ).labels()
+        return plan.with_share_left(labels)
 
     def label_within(self, X_pool, max_error: float) -> BoundedLabels:
         """Labels for rows of X_pool (n, D) of which, with 95 % confidence, at most the share

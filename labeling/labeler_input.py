@@ -86,18 +86,6 @@ def check_validation(classes: np.ndarray, X_val: np.ndarray, y_val: np.ndarray) 
         raise ValueError(f"X_val has {len(X_val)} rows, y_val {len(y_val)}")
 
 
-def split_off(y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Which rows of y (n,) to set aside: bool (n,).
-
-    Each class gives ``fraction`` of its rows, drawn at random, but keeps at least one.
-    """
-    held = np.zeros(len(y), bool)
-    for label in np.unique(y):
-        rows = rng.permutation(np.flatnonzero(y == label))
-        held[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
-    return held
-
-
 def check_same_columns(columns: Columns, X: Any) -> None:
     """Raise ValueError unless X is a data frame of the columns of ``fit``; TypeError for none."""
     if not isinstance(X, pd.DataFrame):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from common.cli import class_name, not_negative, option, penalty, whole_number
+from common.cli import class_name, margin_or_share, option, penalty, share, whole_number
 from common.kinds import PenaltyRule
 from data_prep.reading import TableReading
 
@@ -39,11 +39,19 @@ class LabelOptions(TableReading):
     rounds: int = option(
         10, "rounds that the budget is spent in (default: 10)", type=whole_number(1)
     )
-    abstain: float | None = option(
+    abstain: float | str | None = option(
         None,
-        "leave a row for a person if its benefit is less than MARGIN above the runner-up's",
-        type=not_negative,
-        metavar="MARGIN",
+        "leave rows for a person: a share such as 20%% leaves the closest fifth of the picked "
+        "rows, MARGIN those whose benefit is less than that above the runner-up's",
+        type=margin_or_share,
+        metavar="{SHARE%,MARGIN}",
+    )
+    max_error: float | None = option(
+        None,
+        "in place of salutary labels: label as many rows as can be such that, with 95 %% "
+        "confidence, at most this share is wrong (0.05 or 5%%), and leave the others for a person",
+        type=share,
+        metavar="SHARE",
     )
     method: str = option(
         "salutary_plus", "a strategy that gives labels of its own (default: salutary_plus)"

@@ -171,7 +171,6 @@ def write_outputs(
     user_tables: UserTables,
     pool: LabeledPool,
     manifest: Mapping[str, Any],
-    page: bytes,
     *,
     more: Mapping[Path, Content] | None = None,
     force: bool,
@@ -179,8 +178,8 @@ def write_outputs(
     """Write all files, or none; returns the tables.
 
     The first has the labeled rows (round 0), then the rows that were given a label.
-    manifest : what the JSON file says. page : the HTML file. more : other files.
-    force : existing files may be written over.
+    manifest : what the JSON file says. more : other files, with
+    their contents. force : existing files may be written over.
     Raises UserError if a cell cannot be written in the form of the file, if the disk is full, or if
     a file has appeared since ``check_outputs`` looked; one of the same bytes is no obstacle.
     """
@@ -193,7 +192,6 @@ def write_outputs(
     numbers = columns_of_numbers(user_tables, pool)
     contents: dict[str, Content] = {
         outputs.verdict.name: json_bytes(manifest),
-        outputs.page.name: page,
     }
     contents |= {path.name: content for path, content in (more or {}).items()}
     written = []
@@ -257,7 +255,6 @@ def output_lines(
         left = len(labels.for_a_person)
         yield f"{outputs.left}: {left:,} rows left for a person, most useful first"
     yield f"{outputs.verdict}: this answer with all its numbers"
-    yield f"{outputs.page}: a page to look at the labels, correct them and reject them"
 
 
 def formula_lines(written: list[WrittenFile]) -> Iterator[str]:

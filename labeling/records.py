@@ -41,31 +41,60 @@ class KnownRows:
         return tuple(array for part in parts for array in (part.X, part.y))
 
 
+def share_of(text: str) -> float:
+    """The share that a text such as "20%" names. Raises ValueError for another text."""
+    number = text.removesuffix("%").strip()
+    try:
+        share = float(number) / 100
+    except ValueError:
+        share = -1.0
+    if not text.endswith("%") or not 0 < share < 1:
+        raise ValueError(f"{text!r} is no share between 0% and 100%, such as 20%")
+    return share
+
+
 @dataclass(frozen=True)
 class LabelPlan:
     """How the labels of a pool are given.
 
     budget : how many rows to pick. rounds : in how many rounds; more than ``budget`` are as many.
-    abstain : leave a row for a person if its benefit is less than this above the runner-up's; None
-        leaves no row.
+    abstain : leave a row for a person if its benefit is less than this above the runner-up's, or,
+        as a text such as "20%", if it is among so many of the picked rows for which this
+        difference is smallest; None leaves no row.
     details : compute benefit, runner-up and probability of every pick. Without them these are NaN,
         unless ``abstain`` needs them, and the methods that refit after every pick are faster.
     """
 
     budget: int
     rounds: int = 10
-    abstain: float | None = None
+    abstain: float | str | None = None
     details: bool = True
+
+    def __post_init__(self):
+        """Raise ValueError for an ``abstain`` that is neither."""
+        if isinstance(self.abstain, str):
+            share_of(self.abstain)
+        elif self.abstain is not None and not self.abstain >= 0:
+            raise ValueError(f"abstain is {self.abstain}: give a number of 0 or more, or a share")
 
     @property
     def needs_details(self) -> bool:
         return self.details or self.abstain is not None
 
     def leaves(self, benefit: np.ndarray, runner_up: np.ndarray) -> np.ndarray:
-        """Which rows (b,) are left for a person: bool (b,)."""
-        if self.abstain is None:
+        """Which rows (b,) are left for a person by their own numbers: bool (b,)."""
+        if self.abstain is None or isinstance(self.abstain, str):
             return np.zeros(len(benefit), bool)
         return benefit - runner_up < self.abstain
+
+    def with_share_left(self, labels: "Labels") -> "Labels":
+        """All picks, the closest of them left for a person if ``abstain`` is a share."""
+        if not isinstance(self.abstain, str):
+            return labels
+        closest = np.argsort(labels.benefit - labels.runner_up, kind="stable")
+        left = np.zeros(len(labels), bool)
+        left[closest[: round(share_of(self.abstain) * len(labels))]] = True
+        return replace(labels, left=left)
 
 
 @dataclass(frozen=True)
@@ -140,3 +169,15 @@ class Labels:
 
 
 _OF_A_PICK = tuple(item.name for item in fields(Labels) if item.name != "pool")
+
+
+def split_off(y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Which rows of y (n,) to set aside: bool (n,).
+
+    Each class gives ``fraction`` of its rows, drawn at random, but keeps at least one.
+    """
+    held = np.zeros(len(y), bool)
+    for label in np.unique(y):
+        rows = rng.permutation(np.flatnonzero(y == label))
+        held[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
+    return held

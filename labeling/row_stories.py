@@ -13,8 +13,8 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 import influence
-from labeling.labeler import SalutaryLabeler, split_off
-from labeling.records import KnownRows, LabeledRows
+from labeling.labeler import SalutaryLabeler
+from labeling.records import KnownRows, LabeledRows, split_off
 from models import LogisticRegression
 from numerics.hessian import Hessian
 from numerics.linear import as_tensor, probabilities, project

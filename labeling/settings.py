@@ -1,5 +1,6 @@
 """The options of label.py, settled: checked before anything is read, and decided once."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from common.errors import UserError, check_known
@@ -19,14 +20,16 @@ from labeling.user_tables import KEPT, TableFiles
 class LabelSettings:
     """What label.py is to do.
 
-    outputs : the files to write; None to measure only. method, l2, seed,
-    estimator : of the labeler.
-    anyway : give and write the labels whatever the answer is. quiet : show no progress bar.
+    outputs : the files to write; None to measure only. method, l2, seed, estimator : of the labeler.
+    max_error : the share of labels that may be wrong, for labels within a bound; then method and
+    plan play no part. anyway : give and write the labels whatever the answer is. quiet : show no
+    progress bar.
     """
 
     files: TableFiles
     outputs: OutputFiles | None
     plan: LabelPlan
+    max_error: float | None
     method: str
     l2: float | PenaltyRule
     seed: int
@@ -35,12 +38,24 @@ class LabelSettings:
     quiet: bool
 
 
-def settle(options: LabelOptions) -> LabelSettings:
+# What decides on salutary labels, and not on labels within a bound.
+OF_SALUTARY_LABELS = ("budget", "rounds", "abstain", "method")
+
+
+def settle(options: LabelOptions, given: Container[str] = ()) -> LabelSettings:
     """Check the options, and make the folder that the files go to.
 
-    Raises UserError for an option that is missing, unknown or out of range, and for a file that
-    cannot be written.
+    given : the names of the options that the user set.
+    Raises UserError for an option that is missing, unknown or out of range, for two that exclude
+    each other, and for a file that cannot be written.
     """
+    if options.max_error is not None:
+        for name in OF_SALUTARY_LABELS:
+            if name in given:
+                raise UserError(
+                    f"--{name} is for salutary labels, and --max-error labels as many rows as it "
+                    "can by another rule: leave one of the two out"
+                )
     if options.labeled is None or options.target is None:
         missing = "--labeled" if options.labeled is None else "--target"
         raise UserError(f"{missing} is missing: name your labeled table and its column of classes")
@@ -60,6 +75,7 @@ def settle(options: LabelOptions) -> LabelSettings:
         ),
         outputs=settle_outputs(options),
         plan=LabelPlan(options.budget, options.rounds, options.abstain),
+        max_error=options.max_error,
         method=options.method,
         l2=options.l2,
         seed=options.seed,
@@ -90,7 +106,7 @@ def settle_outputs(options: LabelOptions) -> OutputFiles | None:
         return None
     if options.out is None:
         raise UserError("--out is missing: name the file to write, or measure only with --dry-run")
-    abstains = options.abstain is not None
+    abstains = options.abstain is not None or options.max_error is not None
     outputs = output_files(options.out, abstains=abstains, excel_safe=options.excel_safe)
     outputs = with_model_files(outputs, options.model_out, options.predictions)
     inputs = [path for path in (options.labeled, options.unlabeled, options.validation) if path]

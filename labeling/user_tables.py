@@ -21,8 +21,7 @@ from data_prep.reading import AS_FOUND, TableReading
 from labeling.added_columns import own_columns, prefix_beside, with_sources
 from labeling.feature_maker import FeatureMaker
 from labeling.known_content import KnownContent, row_hashes
-from labeling.labeler import split_off
-from labeling.records import KnownRows, LabeledRows
+from labeling.records import KnownRows, LabeledRows, split_off
 
 KEPT = 50_000  # pool rows that the method picks from
 

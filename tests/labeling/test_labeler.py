@@ -13,8 +13,8 @@ from sklearn.utils.estimator_checks import check_estimator
 from common.kinds import HessianRows
 from data_prep.places import SHIPPED
 from influence import loss
-from labeling.labeler import METHODS, SalutaryLabeler, salutary_query, split_off
-from labeling.records import LabelPlan
+from labeling.labeler import METHODS, SalutaryLabeler, salutary_query
+from labeling.records import LabelPlan, split_off
 from models import LogisticRegression
 from strategies.base import InfluenceSettings, Query
 from strategies.registry import STRATEGIES
