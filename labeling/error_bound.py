@@ -101,62 +101,95 @@ def least_rows(max_error: float) -> int:
     return int(np.ceil(np.log(1 - CONFIDENCE) / np.log1p(-max_error)))
 
 
-def labels_within(
+@dataclass(frozen=True)
+class BoundSearch:
+    """What the labels of any pool within a bound are made from.
+
+    model : gives the labels. chosen : the choosing rows, each judged by such a model that was not
+    trained on it. calibration : the rows that calibrate. seed : of the test of the source.
+    """
+
+    model: LogisticRegression
+    chosen: Judged
+    calibration: LabeledRows
+    seed: int
+
+    def labels(self, X_pool: np.ndarray, max_error: float) -> BoundedLabels:
+        """Labels for as many rows of X_pool (n, D) as the bound allows; the others are left."""
+        calibration, model = self.calibration, self.model
+        P, P_calibration = (model.predict_proba(X) for X in (X_pool, calibration.X))
+        confidence, judged = P.max(1), judge(model, P_calibration, calibration.y)
+        threshold, bound = last_step(confidence, judged, self.chosen, max_error)
+        above, wrong = judged.above(np.inf if threshold is None else threshold)
+        covered = confidence >= (np.inf if threshold is None else threshold)
+        source = compare_sources(
+            with_logits(calibration.X, P_calibration),
+            with_logits(X_pool, P),
+            np.random.default_rng(self.seed),
+        )
+        return BoundedLabels(
+            as_labels(model.classes_, P, covered),
+            Bound(
+                max_error=float(max_error),
+                l2=model.l2,
+                threshold=threshold,
+                covered=int(covered.sum()),
+                pool_rows=len(P),
+                choosing=len(self.chosen.errs),
+                calibration=len(calibration),
+                above=above,
+                wrong=wrong,
+                bound=bound,
+                source=source,
+            ),
+        )
+
+
+def search(
     labeled: LabeledRows,
     validation: LabeledRows,
-    X_pool: np.ndarray,
-    max_error: float,
     *,
     fit: Callable[[LabeledRows], LogisticRegression],
     chooses: np.ndarray,
-    rng: np.random.Generator,
-) -> BoundedLabels:
-    """Labels for as many rows of X_pool (n, D) as the bound allows; the others are left.
+    seed: int,
+) -> BoundSearch:
+    """The model that gives labels, and the rows that bound its error.
 
     fit : gives a model fitted to the rows. chooses (v,) : which validation rows choose; the others
-    calibrate. Raises TooFewToCalibrate if these cannot be enough.
+    calibrate.
     """
-    choosing, calibration = validation[chooses], validation[~chooses]
-    if len(calibration) < (least := least_rows(max_error)):
+    choosing = validation[chooses]
+    model = fit(labeled.joined(choosing))
+    chosen = out_of_fold(model, labeled, choosing, seed)
+    return BoundSearch(model, chosen, validation[~chooses], seed)
+
+
+def check_enough(calibration: int, validation: int, max_error: float) -> None:
+    """Raise TooFewToCalibrate if so many rows that calibrate, of so many, cannot be enough."""
+    if calibration < (least := least_rows(max_error)):
         raise TooFewToCalibrate(
             f"to bound the error by {share_text(max_error)}, at least {least:,} rows must "
-            f"calibrate, but of {len(validation):,} validation rows only {len(calibration):,} are "
+            f"calibrate, but of {validation:,} validation rows only {calibration:,} are "
             "left for it: give more validation rows, or allow more errors"
         )
-    model = fit(labeled.joined(choosing))
-    P, P_calibration = (model.predict_proba(X) for X in (X_pool, calibration.X))
-    judged = judge(model, P_calibration, calibration.y)
-    confidence = P.max(1)
+
+
+def last_step(
+    confidence: np.ndarray, judged: Judged, chosen: Judged, max_error: float
+) -> tuple[float | None, float | None]:
+    """The lowest threshold that passes for a pool of this confidence (n,), and its bound.
+
+    judged : the calibration rows. chosen : the choosing rows. None and None if no threshold passes.
+    """
     ladder = ladder_of(np.append(confidence, judged.confidence))
-    start = first_step(ladder, out_of_fold(model, labeled, choosing, rng), judged, max_error)
     threshold, bound = None, None
-    for step in ladder[start:]:
+    for step in ladder[first_step(ladder, chosen, judged, max_error) :]:
         rows, wrong = judged.above(step)
         reached = upper_bound(wrong, rows, int((confidence >= step).sum()))
         if reached > max_error:
             break
         threshold, bound = float(step), reached
-    at = np.inf if threshold is None else threshold
-    above, wrong = judged.above(at)
-    covered = confidence >= at
-    return BoundedLabels(
-        as_labels(model.classes_, P, covered),
-        Bound(
-            max_error=float(max_error),
-            l2=model.l2,
-            threshold=threshold,
-            covered=int(covered.sum()),
-            pool_rows=len(P),
-            choosing=len(choosing),
-            calibration=len(calibration),
-            above=above,
-            wrong=wrong,
-            bound=bound,
-            source=compare_sources(
-                with_logits(calibration.X, P_calibration), with_logits(X_pool, P), rng
-            ),
-        ),
-    )
+    return threshold, bound
 
 
 def judge(model: LogisticRegression, P: np.ndarray, y: np.ndarray) -> Judged:
@@ -170,11 +203,11 @@ def with_logits(X: np.ndarray, P: np.ndarray) -> np.ndarray:
 
 
 def out_of_fold(
-    model: LogisticRegression, labeled: LabeledRows, choosing: LabeledRows, rng: np.random.Generator
+    model: LogisticRegression, labeled: LabeledRows, choosing: LabeledRows, seed: int
 ) -> Judged:
     """The choosing rows, each judged by such a model that was not trained on it."""
     parts = []
-    folds = KFold(min(FOLDS, len(choosing)), shuffle=True, random_state=int(rng.integers(2**31)))
+    folds = KFold(min(FOLDS, len(choosing)), shuffle=True, random_state=seed)
     for kept, held_out in folds.split(choosing.X):
         training, out = labeled.joined(choosing[kept]), choosing[held_out]
         fitted = clone(model).fit(training.X, training.y)

@@ -27,7 +27,7 @@ from data_prep.reading import AS_FOUND, TableReading
 from experiments import penalty
 from influence import Influence
 from labeling import labeler_input as given_rows
-from labeling.error_bound import BoundedLabels, check_max_error, labels_within
+from labeling.error_bound import BoundedLabels, check_enough, check_max_error, search
 from labeling.loop import KnownTensors, LabelingRun
 from labeling.own_model import TrainedEstimator, trained
 from labeling.records import LabeledRows, LabelPlan, Labels, split_off
@@ -267,15 +267,14 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         too few validation rows.
         """
         check_max_error(max_error)
-        X, known, rng = (
-            self._features(X_pool),
-            self._known,
-            np.random.default_rng(self.random_state),
-        )
+        X, known = self._features(X_pool), self._known
         validation = LabeledRows(known.X_validation.numpy(), known.y_validation)
-        chooses = split_off(validation.y, 0.5, rng)
+        chooses = split_off(validation.y, 0.5, np.random.default_rng(self.random_state))
+        check_enough(int((~chooses).sum()), len(chooses), max_error)
         labeled, fit = LabeledRows(known.X.numpy(), known.y), partial(fitted_model, self)
-        return labels_within(labeled, validation, X, max_error, fit=fit, chooses=chooses, rng=rng)
+        seed = 0 if self.random_state is None else self.random_state
+        found = search(labeled, validation, fit=fit, chooses=chooses, seed=seed)
+        return found.labels(X, max_error)
 
     def screen(self, X_pool) -> np.ndarray:
         """First-order benefit of each pool row under its best label, as the method weighs it: (n,).
