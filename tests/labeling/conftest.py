@@ -14,12 +14,13 @@ def run_in(
     pool="pool.csv",
     validation="validation.csv",
     anyway=True,
+    without=(),
 ) -> int:
     files = {"labeled": labeled, "unlabeled": pool, "validation": validation}
     named = [f"--{option}={folder / name}" for option, name in files.items() if name]
     chosen = dict(option.split("=") for option in options if "=" in option)
     defaults = {"--target": "y", "--budget": "6", "--out": str(folder / "plus.csv"), "--l2": "1"}
-    kept = [f"{name}={value}" for name, value in (defaults | chosen).items()]
+    kept = [f"{name}={value}" for name, value in (defaults | chosen).items() if name not in without]
     flags = [option for option in options if "=" not in option]
     return label.main([*named, *kept, *flags, *(["--anyway"] if anyway else [])])
 
@@ -30,7 +31,7 @@ def run():
 
     Six labels in all, and l2 = 1, which is fast, unless the options say otherwise; other tables by
     ``labeled``, ``pool`` and ``validation``, None for no such table. The file is written whatever
-    the answer is, unless ``anyway`` is False.
+    the answer is, unless ``anyway`` is False. ``without`` names options that are not given at all.
     """
     return run_in
 

@@ -1,0 +1,199 @@
+"""Labels within a bound on their error: the bound, the search, the test of the source, the command."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom, binomtest, hypergeom
+
+from data_prep.places import SHIPPED
+from labeling.error_bound import Judged, last_step, search, upper_bound
+from labeling.labeler import SalutaryLabeler, fitted_model
+from labeling.records import LabeledRows, split_off
+from labeling.source_test import compare_sources
+from tests.helpers import error_of
+
+
+def test_the_bound_is_that_of_clopper_and_pearson_and_not_below_the_hypergeometric_one():
+    exact = binomtest(7, 200, alternative="less").proportion_ci(0.95, "exact").high
+    assert upper_bound(7, 200, 10**7) == pytest.approx(exact, rel=1e-3)
+    covered = 150  # so few rows that chance among them matters
+    most = round(upper_bound(7, 200, covered) * covered)
+    likely = [hypergeom.cdf(7, 200 + covered, 7 + wrong, 200) for wrong in (most, most + 1)]
+    assert likely[0] > 0.05 >= likely[1]
+    assert most / covered > exact
+    assert upper_bound(3, 3, 10) == upper_bound(0, 0, 10) == 1
+
+
+def test_the_promise_is_broken_in_at_most_a_twentieth_of_draws():
+    """Rows of known error rate: 1 − confidence for the true source, and drawn from it."""
+    rng, broken, labeled = np.random.default_rng(0), 0, 0
+    for _ in range(300):
+        parts = []
+        for size in (300, 300, 800):  # choosing, calibration, pool
+            confidence = rng.uniform(0.7, 1, size)
+            errs = rng.random(size) < 1 - confidence
+            parts.append(Judged(confidence, errs))
+        chosen, judged, pool = parts
+        threshold, _ = last_step(pool.confidence, judged, chosen, 0.1)
+        if threshold is not None:
+            rows, wrong = pool.above(threshold)
+            broken += wrong > 0.1 * rows
+            labeled += rows
+    assert broken <= binom.ppf(0.999, 300, 0.05)
+    assert labeled / 300 / 800 > 0.35  # above a confidence of 0.8, that is 0.67, 10 % are wrong
+
+
+def test_the_source_test_warns_of_a_shift_and_seldom_without_one():
+    rng = np.random.default_rng(0)
+    same, shifted = [], []
+    for _ in range(60):
+        first, second = rng.normal(size=(150, 5)), rng.normal(size=(300, 5))
+        same.append(compare_sources(first, second, rng).differs)
+        shifted.append(compare_sources(first, second + [0.5, 0, 0, 0, 0], rng).differs)
+    assert sum(same) <= binom.ppf(0.999, 60, 0.05)
+    assert sum(shifted) >= 54
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    """Labeled, validation and pool rows of the shipped waveform, and the true classes."""
+    frame = pd.read_csv(SHIPPED / "waveform/waveform.csv.gz").sample(frac=1, random_state=3)
+    X, y = frame.drop(columns="class").to_numpy(), frame["class"].to_numpy()
+    return [(X[rows], y[rows]) for rows in np.split(np.arange(1_900), [300, 1_100])]
+
+
+def test_labels_within_in_python(arrays):
+    (X, y), (X_val, y_val), (pool, true) = arrays
+    labeler = SalutaryLabeler(l2=10.0).fit(X, y, X_val, y_val)
+    found = labeler.label_within(pool, max_error=0.15)
+    given, left, bound = found.labels.given, found.labels.for_a_person, found.bound
+    assert sorted([*given.rows, *left.rows]) == list(range(len(pool)))
+    assert len(given) == bound.covered > 300
+    assert bound.holds
+    assert bound.bound <= 0.15
+    assert given.probability.min() >= bound.threshold > left.probability.max()
+    assert (np.diff(given.probability) <= 0).all()
+    assert (given.labels != true[given.rows]).mean() <= 0.15
+    again = labeler.label_within(pool, max_error=0.15)
+    assert again.bound == bound
+    # The calibrating rows are not trained on: with other classes, they change no label.
+    half = split_off(y_val, 0.5, np.random.default_rng(0))
+    parts = LabeledRows(X, y), LabeledRows(X_val, y_val)
+    spoilt = LabeledRows(X_val, np.where(half, y_val, 1))
+    first, second = (
+        search(parts[0], rows, fit=partial(fitted_model, labeler), chooses=half, seed=0)
+        for rows in (parts[1], spoilt)
+    )
+    np.testing.assert_array_equal(first.model.predict(pool), second.model.predict(pool))
+    assert second.labels(pool, 0.15).bound.covered == 0
+    shifted = labeler.label_within(pool + np.eye(40)[3] * 2, max_error=0.15).bound
+    assert shifted.source.differs
+    assert not shifted.holds
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 5, float("nan"), "5%", True])
+def test_no_share_is_a_value_error(share, arrays):
+    (X, y), (X_val, y_val), (pool, _) = arrays
+    labeler = SalutaryLabeler(l2=10.0).fit(X, y, X_val, y_val)
+    with pytest.raises(ValueError, match="give a share between 0 and 1"):
+        labeler.label_within(pool, share)
+    with pytest.raises(ValueError, match="at least 59 rows must calibrate"):
+        SalutaryLabeler(l2=10.0).fit(X, y, X_val[:60], y_val[:60]).label_within(pool, 0.05)
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def bounded(run, folder, *options, **files):
+    """label.py without the budget that the fixture gives."""
+    return run(folder, *options, without=("--budget",), **files)
+
+
+def test_the_command_labels_what_the_bound_covers_and_leaves_the_rest(folder, capsys, run, cells):
+    assert bounded(run, folder, "--max-error=20%", anyway=False) == 0
+    printed = capsys.readouterr().out
+    plus, left = cells(folder / "plus.csv"), cells(folder / "plus_left.csv")
+    found = json.loads((folder / "plus.json").read_text())
+    bound = found["max_error"]
+    assert len(plus) - 120 == bound["covered"] > 100
+    assert len(plus) - 120 + len(left) == bound["pool_rows"] == 400
+    assert (bound["choosing"] + bound["calibration"], bound["holds"]) == (300, True)
+    assert sum(found["file"]["labels_given"].values()) == bound["covered"]
+    assert f"at most 20 % of these {bound['covered']} labels are wrong: use the labels." in printed
+    probability = left["probability"].astype(float)
+    assert probability.is_monotonic_increasing  # two classes: least sure first
+    rows = {*plus["source_row"][120:], *left["source_row"]}
+    assert len(rows) == 400
+
+
+def test_a_shifted_pool_gets_no_labels_unless_anyway(folder, capsys, run, cells):
+    pool = cells(folder / "pool.csv")
+    pool["age"] = (pool["age"].astype(int) + 15).astype(str)
+    pool.to_csv(folder / "pool.csv", index=False)
+    assert bounded(run, folder, "--max-error=0.2", anyway=False) == 3
+    printed = capsys.readouterr().out
+    assert "do not look like one source, so no bound holds: do not use the labels" in printed
+    assert "plus.csv is not written: --anyway writes it" in printed
+    assert not (folder / "plus.csv").exists()
+    assert bounded(run, folder, "--max-error=0.2") == 0
+    assert json.loads((folder / "plus.json").read_text())["max_error"]["holds"] is False
+
+
+def test_if_nothing_can_be_promised_all_rows_are_left(folder, capsys, run, cells):
+    options = ("--max-error=0.021", "--dry-run")
+    assert bounded(run, folder, *options, anyway=False) == 3
+    assert "of no set of pool rows is it certain that at most 2.1 %" in capsys.readouterr().out
+    assert bounded(run, folder, options[0]) == 0
+    assert (len(cells(folder / "plus.csv")), len(cells(folder / "plus_left.csv"))) == (120, 400)
+
+
+@pytest.mark.parametrize(
+    ("options", "files", "message"),
+    [
+        (
+            ["--max-error=0.05", "--budget=5"],
+            {},
+            "--budget is for salutary labels, and --max-error",
+        ),
+        (["--max-error=0.05", "--abstain=20%"], {}, "--abstain is for salutary labels"),
+        (["--max-error=1.5"], {}, "'1.5' is no share between 0 and 1"),
+        (["--max-error=0%"], {}, "'0%' is no share"),
+        (["--max-error=0.01"], {}, "at least 299 rows must calibrate, but of 300 validation rows"),
+        (
+            ["--max-error=0.1"],
+            {"validation": None},
+            "of 30 validation rows only 15 are left for it",
+        ),
+        (["--abstain=0%"], {}, "'0%' is no share"),
+        (["--abstain=fifth"], {}, "'fifth' is not a number of 0 or more"),
+    ],
+)
+def test_bad_input_ends_in_one_line(options, files, message, folder, capsys, run):
+    before = sorted(folder.iterdir())
+    given = any(option.startswith("--budget") for option in options)
+    assert run(folder, *options, without=() if given else ("--budget",), **files) == 2
+    assert message in error_of(capsys)
+    assert sorted(folder.iterdir()) == before
+
+
+# --- abstain as a share ---------------------------------------------------------------------------
+
+
+def test_a_share_leaves_the_closest_of_the_picks(arrays):
+    (X, y), (X_val, y_val), (pool, _) = arrays
+    labeler = SalutaryLabeler("salutary", l2=10.0).fit(X, y, X_val, y_val)
+    free, given = labeler.label(pool, 20), labeler.label(pool, 20, abstain="20%")
+    np.testing.assert_array_equal(given.rows, free.rows)
+    margin = free.benefit - free.runner_up
+    assert set(np.flatnonzero(given.left)) == set(np.argsort(margin)[:4])
+    for wrong in ("20", "0%", "100%", "x%", -1.0):
+        with pytest.raises(ValueError, match="20%|give a number of 0 or more"):
+            labeler.label(pool, 5, abstain=wrong)
+
+
+def test_the_command_leaves_a_fifth(folder, run, cells):
+    assert run(folder, "--abstain=20%", "--budget=10", "--method=salutary") == 0
+    assert (len(cells(folder / "plus.csv")), len(cells(folder / "plus_left.csv"))) == (128, 2)
