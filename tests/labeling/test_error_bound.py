@@ -1,4 +1,4 @@
-"""Labels within a bound on their error: the bound, the search, the test of the source, the command."""
+"""Labels within a bound on their error: the bound, the test of the source, the command."""
 
 import json
 from functools import partial
@@ -30,9 +30,9 @@ def test_the_bound_is_that_of_clopper_and_pearson_and_not_below_the_hypergeometr
 def test_the_promise_is_broken_in_at_most_a_twentieth_of_draws():
     """Rows of known error rate: 1 − confidence for the true source, and drawn from it."""
     rng, broken, labeled = np.random.default_rng(0), 0, 0
-    for _ in range(300):
+    for _ in range(120):
         parts = []
-        for size in (300, 300, 800):  # choosing, calibration, pool
+        for size in (600, 600, 800):  # choosing, calibration, pool
             confidence = rng.uniform(0.7, 1, size)
             errs = rng.random(size) < 1 - confidence
             parts.append(Judged(confidence, errs))
@@ -42,19 +42,19 @@ def test_the_promise_is_broken_in_at_most_a_twentieth_of_draws():
             rows, wrong = pool.above(threshold)
             broken += wrong > 0.1 * rows
             labeled += rows
-    assert broken <= binom.ppf(0.999, 300, 0.05)
-    assert labeled / 300 / 800 > 0.35  # above a confidence of 0.8, that is 0.67, 10 % are wrong
+    assert broken <= binom.ppf(0.999, 120, 0.05)
+    assert labeled / 120 / 800 > 0.3  # two thirds lie above 0.8, and there 10 % are wrong
 
 
 def test_the_source_test_warns_of_a_shift_and_seldom_without_one():
     rng = np.random.default_rng(0)
     same, shifted = [], []
-    for _ in range(60):
+    for _ in range(40):
         first, second = rng.normal(size=(150, 5)), rng.normal(size=(300, 5))
         same.append(compare_sources(first, second, rng).differs)
         shifted.append(compare_sources(first, second + [0.5, 0, 0, 0, 0], rng).differs)
-    assert sum(same) <= binom.ppf(0.999, 60, 0.05)
-    assert sum(shifted) >= 54
+    assert sum(same) <= binom.ppf(0.999, 40, 0.05)
+    assert sum(shifted) >= 36
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +143,10 @@ def test_a_shifted_pool_gets_no_labels_unless_anyway(folder, capsys, run, cells)
 
 
 def test_if_nothing_can_be_promised_all_rows_are_left(folder, capsys, run, cells):
-    options = ("--max-error=0.021", "--dry-run")
-    assert bounded(run, folder, *options, anyway=False) == 3
-    assert "of no set of pool rows is it certain that at most 2.1 %" in capsys.readouterr().out
-    assert bounded(run, folder, options[0]) == 0
+    assert bounded(run, folder, "--max-error=0.021") == 0
+    printed = capsys.readouterr().out
+    assert "of no set of pool rows is it certain that at most 2.1 %" in printed
+    assert "do not use the labels" in printed
     assert (len(cells(folder / "plus.csv")), len(cells(folder / "plus_left.csv"))) == (120, 400)
 
 
@@ -156,7 +156,7 @@ def test_if_nothing_can_be_promised_all_rows_are_left(folder, capsys, run, cells
         (
             ["--max-error=0.05", "--budget=5"],
             {},
-            "--budget is for salutary labels, and --max-error",
+            "--budget is for salutary labels, and --max",
         ),
         (["--max-error=0.05", "--abstain=20%"], {}, "--abstain is for salutary labels"),
         (["--max-error=1.5"], {}, "'1.5' is no share between 0 and 1"),
@@ -165,7 +165,7 @@ def test_if_nothing_can_be_promised_all_rows_are_left(folder, capsys, run, cells
         (
             ["--max-error=0.1"],
             {"validation": None},
-            "of 30 validation rows only 15 are left for it",
+            "of 30 validation rows only 15 are left",
         ),
         (["--abstain=0%"], {}, "'0%' is no share"),
         (["--abstain=fifth"], {}, "'fifth' is not a number of 0 or more"),
@@ -195,5 +195,5 @@ def test_a_share_leaves_the_closest_of_the_picks(arrays):
 
 
 def test_the_command_leaves_a_fifth(folder, run, cells):
-    assert run(folder, "--abstain=20%", "--budget=10", "--method=salutary") == 0
+    assert run(folder, "--abstain=20%", "--budget=10", "--method=salutary", "--rounds=1") == 0
     assert (len(cells(folder / "plus.csv")), len(cells(folder / "plus_left.csv"))) == (128, 2)
