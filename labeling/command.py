@@ -79,10 +79,12 @@ def saved(
     answer: Answer | BoundedAnswer,
 ) -> list[str]:
     """Write all files, or none; returns what a user should know of them."""
-    model = predicting_model(labeler, tables.known.labeled, pool.given)
-    bounded = isinstance(answer, BoundedAnswer)
-    facts = file_facts(labeler, tables, pool, model, answer.bound.l2 if bounded else labeler.l2_)
-    page = None if bounded else label_page(outputs, labeler, tables, pool, answer)
+    model, page, l2 = predicting_model(labeler, tables.known.labeled, pool.given), None, labeler.l2_
+    if isinstance(answer, BoundedAnswer):
+        l2 = answer.bound.l2
+    else:
+        page = label_page(outputs, labeler, tables, pool, answer)
+    facts = file_facts(labeler, tables, pool, model, l2)
     manifest = answer.manifest() | facts | run_facts(options)
     after = model_outputs(outputs, tables, pool, model)
     if after.model is not None:

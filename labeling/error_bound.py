@@ -272,6 +272,7 @@ def as_labels(classes: np.ndarray, P: np.ndarray, covered: np.ndarray) -> Labels
         benefit=unknown,
         runner_up=unknown.copy(),
         probability=confidence[rows],
+        benefits=np.full(P.shape, np.nan),
         round=np.ones(len(rows), int),
         left=np.repeat([False, True], [len(given), len(left)]),
     )

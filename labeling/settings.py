@@ -20,9 +20,9 @@ from labeling.user_tables import KEPT, TableFiles
 class LabelSettings:
     """What label.py is to do.
 
-    outputs : the files to write; None to measure only. method, l2, seed, estimator : of the labeler.
-    max_error : the share of labels that may be wrong, for labels within a bound; then method and
-    plan play no part. anyway : give and write the labels whatever the answer is. quiet : show no
+    outputs : the files to write; None to measure only. method, l2, seed, estimator : of the
+    labeler. max_error : the share of labels that may be wrong, for labels within a bound; then
+    method and plan play no part. anyway : give and write the labels whatever the answer is. quiet : show no
     progress bar.
     """
 
