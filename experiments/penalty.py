@@ -125,6 +125,13 @@ def stratified_folds(
     return [(np.setdiff1d(np.arange(len(y)), out), out) for out in held_out]
 
 
+def unfit(l2: float, error: Exception) -> PenaltyError:
+    """The error that says which value of the grid cannot be fitted, and why."""
+    return PenaltyError(
+        f"l2 = {l2_text(l2)} of the grid cannot be fitted: {error}; or give l2 as a number"
+    )
+
+
 def _losses(model: LogisticRegression | MLP, training: Rows, held_out: Rows) -> np.ndarray:
     """The sum of the log losses on ``held_out`` of models fitted to ``training``, by GRID."""
     fitted, losses = clone(model), []
@@ -134,8 +141,6 @@ def _losses(model: LogisticRegression | MLP, training: Rows, held_out: Rows) -> 
         try:
             fitted.set_params(l2=l2).fit_tensors(*training)
         except np.linalg.LinAlgError as error:
-            raise PenaltyError(
-                f"l2 = {l2_text(l2)} of the grid cannot be fitted: {error}; or give l2 as a number"
-            ) from error
+            raise unfit(l2, error) from error
         losses.append(influence.loss(fitted.head_, fitted.embed_tensor(held_out.X), held_out.y))
     return np.array(losses)

@@ -27,6 +27,7 @@ from data_prep.reading import AS_FOUND, TableReading
 from experiments import penalty
 from influence import Influence
 from labeling import labeler_input as given_rows
+from labeling import wide
 from labeling.error_bound import BoundedLabels, check_enough, check_max_error, search
 from labeling.loop import KnownTensors, LabelingRun
 from labeling.own_model import TrainedEstimator, trained
@@ -44,6 +45,7 @@ from numerics.validation import (
 )
 from strategies.base import InfluenceSettings
 from strategies.registry import STRATEGIES
+from strategies.span_regression import SpanRegression
 
 DECIDED = [item.name for item in fields(ColumnDecision)]
 # The strategies that give labels of their own and ask the validation set which.
@@ -254,7 +256,9 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             known=self._known,
             pool=X,
             plan=plan,
-            settings=InfluenceSettings(HessianRows(self.hessian)),
+            settings=InfluenceSettings(
+                HessianRows(self.hessian), finite_parameters=wide.finite_parameters()
+            ),
             rng=np.random.default_rng(self.random_state),
         ).labels()
         return plan.with_share_left(labels)
@@ -322,7 +326,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         return predicting_model(self, self._labeled, given) if own else self.model_
 
     def _new_model(self, *, warm_start: bool = False) -> LogisticRegression:
-        return LogisticRegression(self.l2_, self.fit_intercept, warm_start=warm_start)
+        return SpanRegression(self.l2_, self.fit_intercept, warm_start=warm_start)
 
     def _features(self, X) -> np.ndarray:
         """X as the model takes it, (n, D): checked, as numbers, scaled."""
@@ -367,19 +371,21 @@ def fitted_model(
     _, codes = encoded_classes(human.y)
     rows = penalty.Rows(as_tensor(human.X), human.y)
     more = None if given is None else penalty.Rows(as_tensor(given.X), given.y)
-    if labeler.l2 == PenaltyRule.CV:
-        second = int(np.sort(np.bincount(codes))[-2])
-        l2 = penalty.chosen_by_cross_validation(
-            LogisticRegression(fit_intercept=labeler.fit_intercept, warm_start=True),
-            rows,
-            labeler.random_state,
-            always=more,
-            folds=min(max(second, 2), penalty.FOLDS),
-        )
-    else:
-        l2 = float(labeler.l2)
     training = rows if more is None else rows.joined(more)
-    return LogisticRegression(l2, labeler.fit_intercept).fit_tensors(*training)
+    l2 = _chosen_l2(labeler, rows, more, codes) if labeler.l2 == PenaltyRule.CV else float(labeler.l2)
+    return wide.fitted(training, l2, fit_intercept=labeler.fit_intercept)
+
+
+def _chosen_l2(
+    labeler: SalutaryLabeler, rows: penalty.Rows, more: penalty.Rows | None, codes: np.ndarray
+) -> float:
+    """The l2 of ``fitted_model`` by cross-validation, for rows of these class numbers (m,)."""
+    second = int(np.sort(np.bincount(codes))[-2])
+    seed, folds = labeler.random_state, min(max(second, 2), penalty.FOLDS)
+    if wide.is_wide(rows.X):
+        return wide.chosen_l2(rows, more, seed, folds, fit_intercept=labeler.fit_intercept)
+    model = LogisticRegression(fit_intercept=labeler.fit_intercept, warm_start=True)
+    return penalty.chosen_by_cross_validation(model, rows, seed, always=more, folds=folds)
 
 
 def predicting_model(

@@ -14,7 +14,6 @@ import torch
 from common.parallel import few_threads
 from labeling.records import LabelPlan, Labels
 from models import LogisticRegression
-from numerics.hessian import DENSE_PARAMETERS
 from strategies.base import Generator, InfluenceSettings, Memory, Query, Strategy
 
 
@@ -145,7 +144,7 @@ class LabelingRun:
 def pick_details(query: Query, X: torch.Tensor, labels: np.ndarray) -> PickDetails:
     """The details of picked rows X (b, D) with these labels (b,)."""
     influence = query.influence()
-    small = influence.gradient.numel() <= DENSE_PARAMETERS
+    small = influence.gradient.numel() <= query.settings.finite_parameters
     benefits = (influence.finite(X) if small else influence.first(X)).numpy()  # (b, K)
     codes = np.searchsorted(query.model.classes_, labels)[:, None]
     own = np.take_along_axis(benefits, codes, 1)[:, 0]

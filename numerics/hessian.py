@@ -19,6 +19,7 @@ import torch
 from scipy.linalg.lapack import dpocon
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
+from numerics import span
 from numerics.conjugate_gradients import (
     TOLERANCE,
     NotConverged,
@@ -54,6 +55,8 @@ class Hessian:
         H + damping·I can be inverted if H cannot (Koh & Liang 2017, arXiv 1703.04730, section 4.2).
     weights (n,) : how many times each row counts. A weight of 0 leaves the row out, without a copy
         of the other rows.
+    gram (n, n) : the products of the rows, if they are known. Then "auto" solves one unit in as
+        many dimensions as there are rows (see span.py).
 
     Attributes
     ----------
@@ -70,8 +73,9 @@ class Hessian:
         *,
         damping: float = 0.0,
         weights: torch.Tensor | None = None,
+        gram: torch.Tensor | None = None,
     ):
-        self.X, self.P, self.fit_intercept = X, P, fit_intercept
+        self.X, self.P, self.fit_intercept, self.gram = X, P, fit_intercept, gram
         self.wP = P if weights is None else weights[:, None] * P
         self.units, self.width = P.shape[1], X.shape[1] + fit_intercept
         self.ridge = ridge(X, l2, fit_intercept) + damping
@@ -144,6 +148,9 @@ class Hessian:
         """
         if solver not in ("auto", "cholesky", "cg"):
             raise ValueError(f"unknown solver {solver!r}: choose auto, cholesky or cg")
+        if solver == "auto" and self.gram is not None and self.units == 1:
+            curvature = (self.wP * (1 - self.P))[:, 0]
+            return span.solve(self.X, self.gram, curvature, self.ridge, G)
         few = DENSE_PARAMETERS if self.units == 1 else SOFTMAX_DENSE_PARAMETERS
         if solver == "cg" or (solver == "auto" and self.size > few):
             try:

@@ -18,6 +18,8 @@ from common.kinds import HessianRows, LabelSource
 from data_utils import Split
 from influence import Influence, hessian
 from models import LogisticRegression
+from numerics.hessian import DENSE_PARAMETERS
+from strategies.span_regression import SpanRegression, takes_span
 
 Generator = np.random.Generator | np.random.RandomState
 
@@ -28,11 +30,14 @@ class InfluenceSettings:
 
     hessian : the rows that its Hessian sums over. solver : "auto", "cholesky" or "cg".
     damping : added to the Hessian's diagonal.
+    finite_parameters : most parameters for which a benefit is computed by the finite step; above
+        that it is of first order.
     """
 
     hessian: HessianRows = HessianRows.POOL
     solver: str = "auto"
     damping: float = 0.0
+    finite_parameters: int = DENSE_PARAMETERS
 
 
 @dataclass
@@ -94,9 +99,12 @@ class Query:
         if self.settings.hessian == HessianRows.POOL:
             X, weights = self.pool, self.pool.new_zeros(len(self.pool))
             weights[self.left] = 1.0
+        H = hessian(model, X, damping=self.settings.damping, weights=weights)
+        if isinstance(model, SpanRegression) and takes_span(*X.shape, H.units) and weights is None:
+            H.gram = model.gram(X)
         made = Influence(
             model,
-            hessian(model, X, damping=self.settings.damping, weights=weights),
+            H,
             self.X_validation,
             self.y_validation,
             solver=self.settings.solver,

@@ -11,7 +11,6 @@ import torch
 
 from common.kinds import LabelSource
 from influence import Influence
-from numerics.hessian import DENSE_PARAMETERS
 from strategies.base import Picks, Query, highest, strategy
 
 # So many of the best candidates by first order get the finite step. With more than two classes the
@@ -68,7 +67,7 @@ def score(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The one scoring function of the salutary strategies: candidate rows (m,), scores (m, K).
 
-    finite : score by the finite step. Then the candidates are the rows that can be the best: the
+    finite : score by the finite step, of a model that is small enough for it. Then the candidates are the rows that can be the best: the
     SHORT_LIST first by first order and, for one unit, where the finite step only takes away from a
     benefit, all whose first-order score is above the best of these. Otherwise all rows of X (n, D)
     are candidates. weighted : each benefit times p(c|x). taken (n,) : rows that cannot be picked.
@@ -76,7 +75,7 @@ def score(
     weights = influence.class_probabilities(X) if weighted else X.new_ones(1, 1).expand(len(X), 1)
     scores = (influence.first(X) * weights).masked_fill(taken[:, None], -torch.inf)
     rows = torch.arange(len(X), device=X.device)
-    if not finite or influence.gradient.numel() > DENSE_PARAMETERS:
+    if not finite:
         return rows, scores
     bound = scores.max(1).values
     near = torch.zeros_like(taken)
@@ -101,6 +100,7 @@ def _best_at_once(query: Query, *, weighted: bool) -> Picks:
 def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
     """``budget`` times the row that scores highest, each after a refit on all before it."""
     taken = _taken(query)
+    finite = finite and query.model.theta_.numel() <= query.settings.finite_parameters
     model = deepcopy(query.model).set_params(solver="newton", warm_start=True)
     X_labeled, y_labeled = query.X_labeled, query.y_labeled
     rows, labels, best_scores, benefits = [], [], [], []
@@ -116,6 +116,8 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
         best_scores.append(float(scores[best, code]))
         benefits.append(influence.first(query.pool[row : row + 1]))
         taken[row] = True
+        if len(rows) == query.budget:
+            break  # nobody would use one more fit
         X_labeled = torch.cat([X_labeled, query.pool[row : row + 1]])
         y_labeled = np.append(y_labeled, labels[-1])
         model.fit_tensors(X_labeled, y_labeled)
