@@ -252,7 +252,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
             raise ValueError("y is too small to split a validation part off: give X_val and y_val")
         labels = LabelingRun(
             strategy=STRATEGIES[self.method],
-            model=self._new_model(warm_start=True),
+            model=self._picking_model(),
             known=self._known,
             pool=X,
             plan=plan,
@@ -287,7 +287,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         ``label``.
         """
         X, known = as_tensor(self._features(X_pool)), self._known
-        model = self._new_model().fit_tensors(known.X, known.y)
+        model = self._picking_model().fit_tensors(known.X, known.y)
         rows = X if self.hessian == HessianRows.POOL else known.X
         influence = Influence(model, rows, known.X_validation, known.y_validation)
         scores = influence.first(X)
@@ -325,8 +325,9 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         own = self.estimator is not None
         return predicting_model(self, self._labeled, given) if own else self.model_
 
-    def _new_model(self, *, warm_start: bool = False) -> LogisticRegression:
-        return SpanRegression(self.l2_, self.fit_intercept, warm_start=warm_start)
+    def _picking_model(self) -> LogisticRegression:
+        model = SpanRegression(self.l2_, self.fit_intercept, warm_start=True)
+        return model.set_params(tol=wide.TO_PICK) if wide.is_wide(self._known.X) else model
 
     def _features(self, X) -> np.ndarray:
         """X as the model takes it, (n, D): checked, as numbers, scaled."""

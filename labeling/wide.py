@@ -12,7 +12,8 @@ from strategies.span_regression import WIDE, SpanRegression
 # order loses nothing at that width (benchmarks/label_width.py).
 FINITE_FLOPS = 1e8
 RISES = 2  # so many values in a row without a new lowest loss end the walk through the grid
-ROUGH = 1e-6  # the tolerance of fits that only rank values of l2
+# Tolerances of fits that only rank values of l2, and of those that only rank the pool's rows.
+TO_CHOOSE, TO_PICK = 1e-5, 1e-7
 
 
 def finite_parameters() -> int:
@@ -48,7 +49,7 @@ def chosen_l2(
     models, parts = [], []
     for kept, held_out in penalty.stratified_folds(training.y, seed, folds):
         kept = np.append(kept, np.arange(len(training.y), len(rows.y)))
-        model = SpanRegression(1.0, fit_intercept, warm_start=True, tol=ROUGH)
+        model = SpanRegression(1.0, fit_intercept, warm_start=True, tol=TO_CHOOSE)
         part = rows.at(kept)
         model.set_gram(part.X, K[kept][:, kept])
         models.append(model)
