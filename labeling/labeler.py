@@ -373,7 +373,11 @@ def fitted_model(
     rows = penalty.Rows(as_tensor(human.X), human.y)
     more = None if given is None else penalty.Rows(as_tensor(given.X), given.y)
     training = rows if more is None else rows.joined(more)
-    l2 = _chosen_l2(labeler, rows, more, codes) if labeler.l2 == PenaltyRule.CV else float(labeler.l2)
+    l2 = (
+        _chosen_l2(labeler, rows, more, codes)
+        if labeler.l2 == PenaltyRule.CV
+        else float(labeler.l2)
+    )
     return wide.fitted(training, l2, fit_intercept=labeler.fit_intercept)
 
 

@@ -100,7 +100,7 @@ class Query:
             X, weights = self.pool, self.pool.new_zeros(len(self.pool))
             weights[self.left] = 1.0
         H = hessian(model, X, damping=self.settings.damping, weights=weights)
-        if isinstance(model, SpanRegression) and takes_span(*X.shape, H.units) and weights is None:
+        if isinstance(model, SpanRegression) and weights is None and takes_span(X, H.units):
             H.gram = model.gram(X)
         made = Influence(
             model,

@@ -67,9 +67,10 @@ def score(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The one scoring function of the salutary strategies: candidate rows (m,), scores (m, K).
 
-    finite : score by the finite step, of a model that is small enough for it. Then the candidates are the rows that can be the best: the
-    SHORT_LIST first by first order and, for one unit, where the finite step only takes away from a
-    benefit, all whose first-order score is above the best of these. Otherwise all rows of X (n, D)
+    finite : score by the finite step, of a model that is small enough for it. Then the candidates
+    are the rows that can be the best: the SHORT_LIST first by first order and, for one unit, where
+    the finite step only takes away from a benefit, all whose first-order score is above the best of
+    these. Otherwise all rows of X (n, D)
     are candidates. weighted : each benefit times p(c|x). taken (n,) : rows that cannot be picked.
     """
     weights = influence.class_probabilities(X) if weighted else X.new_ones(1, 1).expand(len(X), 1)

@@ -4,7 +4,6 @@ import torch
 
 from models import LogisticRegression
 from numerics import span
-from numerics.linear import ridge
 
 WIDE = 100  # columns below which a fit is cheap either way, and stays as it always was
 
@@ -16,10 +15,13 @@ class SpanRegression(LogisticRegression):
     in a labeled set that grows, only the products of the new rows are computed.
     """
 
+    _dual: span.Dual | None = None
+    _gram: tuple[torch.Tensor, torch.Tensor] | None = None
+
     def _newton(
         self, X: torch.Tensor, T: torch.Tensor, theta: torch.Tensor
     ) -> tuple[torch.Tensor, int]:
-        if not takes_span(len(X), X.shape[1], T.shape[1]):
+        if not takes_span(X, T.shape[1]):
             return super()._newton(X, T, theta)
         K = self.gram(X)
         dual, steps = span.newton(
@@ -39,7 +41,7 @@ class SpanRegression(LogisticRegression):
 
     def _start(self, X: torch.Tensor, theta: torch.Tensor) -> span.Dual | None:
         """The last fit, if it is where Newton's method is to begin, and its rows begin X."""
-        dual = getattr(self, "_dual", None)
+        dual = self._dual
         if theta is not getattr(self, "theta_", None) or dual is None or len(dual.alpha) > len(X):
             return None
         alpha = torch.cat([dual.alpha, dual.alpha.new_zeros(len(X) - len(dual.alpha))])
@@ -51,7 +53,7 @@ class SpanRegression(LogisticRegression):
 
     def gram(self, X: torch.Tensor) -> torch.Tensor:
         """The products of all pairs of rows of X (n, D): (n, n)."""
-        known, K = getattr(self, "_gram", (X[:0], X.new_zeros(0, 0)))
+        known, K = self._gram or (X[:0], X.new_zeros(0, 0))
         m = len(known)
         if known is X:
             return K
@@ -64,6 +66,6 @@ class SpanRegression(LogisticRegression):
         return K
 
 
-def takes_span(rows: int, width: int, units: int) -> bool:
-    """Whether so many rows of so many columns are fitted in the span of the rows."""
-    return units == 1 and width >= WIDE and span.is_cheaper(rows, width)
+def takes_span(X: torch.Tensor, units: int) -> bool:
+    """Whether a model of so many units of rows X (n, D) is fitted in the span of the rows."""
+    return units == 1 and X.shape[1] >= WIDE and span.is_cheaper(*X.shape)
