@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from common.cli import narrator
 from common.errors import UserError
@@ -24,6 +23,7 @@ from labeling.model_outputs import Model, model_outputs
 from labeling.options import LabelOptions
 from labeling.output_tables import LabeledPool, OutputFiles, output_lines, write_outputs
 from labeling.page import label_page
+from labeling.progress import Progress
 from labeling.records import LabeledRows
 from labeling.settings import LabelSettings, settle
 from labeling.user_tables import UserTables, open_tables
@@ -48,19 +48,23 @@ def run(options: LabelOptions, given: Container[str] = ()) -> int:
     tables = open_tables(settings.files, 1 if within else settings.plan.budget, rng, say)
     with arithmetic_errors():
         labeler = fitted_labeler(settings, tables)
-        say_of_validation(labeler, tables, say)
+    say_of_validation(labeler, tables, say)
+    labelings = FOLDS * REPEATS + (settings.outputs is not None)
+    progress = Progress(labelings, settings.plan.budget, quiet=settings.quiet or bool(within))
+    with arithmetic_errors(), progress:
         answer: Answer | BoundedAnswer
         if within:
             answer, found = bounded_answer(within, labeler, tables)
         else:
-            answer = measured_answer(settings, labeler, tables, rng)
+            answer = measured_answer(settings, labeler, tables, rng, progress)
         refused = not (answer.advises_use or settings.anyway)
         if refused or settings.outputs is None:
+            progress.close()
             print_lines(answer.lines())
             if settings.outputs is not None:
                 print_lines([f"{settings.outputs.labeled} is not written: --anyway writes it"])
             return ADVISED_AGAINST if refused else 0
-        pool = found if within else labeled_pool(settings, labeler, tables)
+        pool = found if within else labeled_pool(settings, labeler, tables, progress)
         told = saved(options, settings.outputs, labeler, tables, pool, answer)
 
     print_lines(answer.lines())
@@ -135,20 +139,21 @@ def measured_answer(
     labeler: SalutaryLabeler,
     tables: UserTables,
     rng: np.random.Generator,
+    progress: Progress,
 ) -> Answer:
     """Measure on random pool rows, and judge."""
     mix = class_mix(labeler, tables)
     X_pool = tables.random_features(max(TRIED, settings.plan.budget), rng)
-    bar = tqdm(total=FOLDS * REPEATS, unit="part", disable=settings.quiet, leave=False)
     try:
-        with few_threads(X_pool.size), bar:
+        with few_threads(X_pool.size):
             evidence = measure(
                 labeler,
                 tables.known,
                 X_pool,
                 settings.plan,
                 seed=settings.seed,
-                on_part=bar.update,
+                on_part=progress.part_done,
+                on_picks=progress.picked,
             )
     except TooFewRows as error:
         return Answer(Verdict(Advice.UNKNOWN, str(error)), None, mix)
@@ -167,12 +172,12 @@ def class_mix(labeler: SalutaryLabeler, tables: UserTables) -> ClassMix:
 
 
 def labeled_pool(
-    settings: LabelSettings, labeler: SalutaryLabeler, tables: UserTables
+    settings: LabelSettings, labeler: SalutaryLabeler, tables: UserTables, progress: Progress
 ) -> LabeledPool:
     """Label the pool, or the part of a large pool that ``screen`` chooses."""
     rows = tables.candidates(labeler.screen)
     X = tables.maker.features(rows, Misfits(tables.files.pool_name, partial=True))
-    labels = labeler.label_by_plan(X, settings.plan)
+    labels = labeler.label_by_plan(X, settings.plan, progress.picked)
     given = LabeledRows(X[labels.given.rows], labels.given.labels)
     return LabeledPool(rows, labels, given, settings.plan.budget)
 

@@ -32,13 +32,14 @@ def measure(
     *,
     seed: int = 0,
     on_part: Callable[[], object] = lambda: None,
+    on_picks: Callable[[int], object] = lambda rows: None,
 ) -> Evidence:
     """Hold out each of FOLDS parts, REPEATS times; label X_pool (n, D) by the rest, and train.
 
     labeler : gives its parameters; it is not fitted itself. Features must be scaled already.
     known : if it has no validation set, the labeler splits one off the labeled rows each time. A
         model is always trained on all labeled rows that are not held out.
-    on_part : called after every part.
+    on_part : called after every part. on_picks : as in ``SalutaryLabeler.label_by_plan``.
 
     Raises TooFewRows if no class has a row for every part, or no row is left to validate with.
     """
@@ -47,7 +48,7 @@ def measure(
     results = []
     for _ in range(REPEATS):
         for fold in folds(known, rng):
-            results.append(compare_arms(labeler, fold, X_pool, plan))
+            results.append(compare_arms(labeler, fold, X_pool, plan, on_picks))
             on_part()
     return Evidence(np.unique(known.labeled.y), results)
 
@@ -96,14 +97,18 @@ def deal(y: np.ndarray, rng: np.random.Generator, least: int = 2 * FOLDS) -> np.
 
 
 def compare_arms(
-    labeler: SalutaryLabeler, fold: Fold, X_pool: np.ndarray, plan: LabelPlan
+    labeler: SalutaryLabeler,
+    fold: Fold,
+    X_pool: np.ndarray,
+    plan: LabelPlan,
+    on_picks: Callable[[int], object] = lambda rows: None,
 ) -> PartResult:
     """Label X_pool, train on each arm's rows, and judge the models on the held-out ones."""
     labeled, validation = fold.training.labeled, fold.training.validation
     fitted = clone(labeler).fit(*fold.training.arrays())
     if validation is None and fitted.n_validation_ == 0:
         raise TooFewRows("too few labeled rows to split a validation part off")
-    picked = fitted.label_by_plan(X_pool, plan).given
+    picked = fitted.label_by_plan(X_pool, plan, on_picks).given
     given = LabeledRows(X_pool[picked.rows], picked.labels)
     models = {
         Arm.LABELED: fitted.predictor_,

@@ -8,6 +8,7 @@
 rules that pick, influence.py the benefits (arXiv 2405.17627, section 3).
 """
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
@@ -237,8 +238,13 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         self.model_ = fitted_model(self, self._labeled, more)
         self.predictor_ = self._predictor(more)
 
-    def label_by_plan(self, X_pool, plan: LabelPlan) -> Labels:
-        """``label`` with its arguments as a ``LabelPlan``, which can also leave out the details."""
+    def label_by_plan(
+        self, X_pool, plan: LabelPlan, on_picks: Callable[[int], object] = lambda rows: None
+    ) -> Labels:
+        """``label`` with its arguments as a ``LabelPlan``, which can also leave out the details.
+
+        on_picks : called with a number of rows as soon as these are picked.
+        """
         X = as_tensor(self._features(X_pool))
         for name, value in (("budget", plan.budget), ("rounds", plan.rounds)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
@@ -260,6 +266,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
                 HessianRows(self.hessian), finite_parameters=wide.finite_parameters()
             ),
             rng=np.random.default_rng(self.random_state),
+            on_picks=on_picks,
         ).labels()
         return plan.with_share_left(labels)
 
@@ -373,24 +380,13 @@ def fitted_model(
     rows = penalty.Rows(as_tensor(human.X), human.y)
     more = None if given is None else penalty.Rows(as_tensor(given.X), given.y)
     training = rows if more is None else rows.joined(more)
-    l2 = (
-        _chosen_l2(labeler, rows, more, codes)
-        if labeler.l2 == PenaltyRule.CV
-        else float(labeler.l2)
-    )
-    return wide.fitted(training, l2, fit_intercept=labeler.fit_intercept)
-
-
-def _chosen_l2(
-    labeler: SalutaryLabeler, rows: penalty.Rows, more: penalty.Rows | None, codes: np.ndarray
-) -> float:
-    """The l2 of ``fitted_model`` by cross-validation, for rows of these class numbers (m,)."""
-    second = int(np.sort(np.bincount(codes))[-2])
-    seed, folds = labeler.random_state, min(max(second, 2), penalty.FOLDS)
-    if wide.is_wide(rows.X):
-        return wide.chosen_l2(rows, more, seed, folds, fit_intercept=labeler.fit_intercept)
-    model = LogisticRegression(fit_intercept=labeler.fit_intercept, warm_start=True)
-    return penalty.chosen_by_cross_validation(model, rows, seed, always=more, folds=folds)
+    l2 = labeler.l2
+    if l2 == PenaltyRule.CV:
+        folds = min(max(int(np.sort(np.bincount(codes))[-2]), 2), penalty.FOLDS)
+        l2 = wide.chosen_l2(
+            rows, more, labeler.random_state, folds, fit_intercept=labeler.fit_intercept
+        )
+    return wide.fitted(training, float(l2), fit_intercept=labeler.fit_intercept)
 
 
 def predicting_model(

@@ -4,7 +4,7 @@ It differs from experiments/loop.py: nobody knows the pool's true labels, nothin
 test set, a row may be left for a person, and the loop stops early if no other label helps.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,6 +45,7 @@ class LabelingRun:
 
     known : the rows to start from. pool (n, D) : the rows to pick from.
     model : a LogisticRegression to fit again and again. settings : of the influence.
+    on_picks : called with the size of every query that is done.
 
     Its state: X_labeled (m, D) and y_labeled (m,), the training set so far; picked, the positions
     in the pool of its rows that came from there; left, the ascending positions in the pool of the
@@ -59,6 +60,7 @@ class LabelingRun:
     settings: InfluenceSettings
     rng: Generator
     memory: Memory = field(default_factory=Memory)
+    on_picks: Callable[[int], object] = lambda rows: None
 
     def __post_init__(self):
         self.X_labeled, self.y_labeled = self.known.X, self.known.y
@@ -73,6 +75,7 @@ class LabelingRun:
                 picked = self._pick(size, round_number)
                 self._learn(picked)
                 found.append(picked)
+                self.on_picks(size)
                 if len(picked) < size:
                     break
         return Labels.joined(found)

@@ -37,13 +37,18 @@ def chosen_l2(
     *,
     fit_intercept: bool,
 ) -> float:
-    """What ``penalty.chosen_by_cross_validation`` chooses, but all folds walk the grid together.
+    """The l2 that cross-validation on ``training`` chooses (``chosen_by_cross_validation``).
 
-    So the walk can end early: small values of l2, which take the most steps to fit, are left out
-    once the loss has passed its minimum.
+    If the rows are wide, all folds walk the grid together. So the walk can end early: small values
+    of l2, which take the most steps to fit, are left out once the loss has passed its minimum.
+
+    training, always, seed, folds : as there.
 
     Raises PenaltyError as ``penalty.stratified_folds`` does, or if a value cannot be fitted.
     """
+    if not is_wide(training.X):
+        plain = LogisticRegression(fit_intercept=fit_intercept, warm_start=True)
+        return penalty.chosen_by_cross_validation(plain, training, seed, always=always, folds=folds)
     rows = training if always is None else training.joined(always)
     K = rows.X @ rows.X.T
     models, parts = [], []
