@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 
 from labeling.progress import Progress
 from tests.helpers import ROOT
@@ -12,6 +13,7 @@ from tests.helpers import ROOT
 def shown_on_a_terminal(folder, *flags) -> str:
     """What label.py writes to standard error if that is a terminal."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     tables = [f"--{k}={folder / f}.csv" for k, f in (("labeled", "labeled"), ("unlabeled", "pool"))]
     command = [sys.executable, "label.py", *tables, "--target=y", "--budget=4", "--l2=1"]
     command += [f"--validation={folder / 'validation.csv'}", "--dry-run", *flags]
