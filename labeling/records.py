@@ -105,8 +105,8 @@ class Labels:
 
     rows : positions in the pool. labels : the label given to each.
     benefit : predicted fall of the summed validation loss if the row joins the training set with
-        this label (by the finite step; by first order for models with more than
-        ``numerics.hessian.DENSE_PARAMETERS`` parameters).
+        this label (by the finite step; by first order for models with more parameters than
+        ``labeling.wide.finite_parameters``).
     runner_up : the largest benefit among the other labels. It may be above ``benefit`` if the
         method weighs benefits by the model's probabilities.
     probability : the model's own p(label|x) at the time of the pick.
