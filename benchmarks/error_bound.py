@@ -27,7 +27,8 @@ from common.parallel import few_threads
 from data_prep.features import principal_components
 from data_utils import load
 from labeling.error_bound import BoundSearch, search
-from labeling.labeler import SalutaryLabeler, fitted_model
+from labeling.fitting import fitted_model
+from labeling.labeler import SalutaryLabeler
 from labeling.records import LabeledRows, split_off
 
 LABELED, VALIDATION, POOL = 300, 1_000, 2_300

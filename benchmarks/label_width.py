@@ -35,7 +35,8 @@ from sklearn.preprocessing import StandardScaler
 from common.cli import seed_list, whole_number
 from data_prep.places import SHIPPED
 from labeling.cross_validation import measure
-from labeling.labeler import SalutaryLabeler, fitted_model
+from labeling.fitting import fitted_model
+from labeling.labeler import SalutaryLabeler
 from labeling.records import KnownRows, LabeledRows, LabelPlan
 from numerics.hessian import DENSE_PARAMETERS
 

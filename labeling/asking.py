@@ -15,7 +15,8 @@ from common.parallel import few_threads
 from data_prep import formulas, tables
 from data_prep.reading import TableReading, of_use
 from labeling.added_columns import QUOTED, Source, own_columns, prefix_beside
-from labeling.labeler import SalutaryLabeler, fitted_model
+from labeling.fitting import fitted_model
+from labeling.labeler import SalutaryLabeler
 from labeling.output_tables import check_places
 from labeling.records import LabeledRows, split_off
 from labeling.sheet_options import AskOptions

@@ -18,7 +18,8 @@ from labeling.answer import Answer, ClassMix
 from labeling.bounded_answer import BoundedAnswer, bounded_answer
 from labeling.cross_validation import TooFewRows, class_counts, measure
 from labeling.evidence import FOLDS, REPEATS
-from labeling.labeler import SalutaryLabeler, predicting_model
+from labeling.fitting import predicting_model
+from labeling.labeler import SalutaryLabeler
 from labeling.model_outputs import Model, model_outputs
 from labeling.options import LabelOptions
 from labeling.output_tables import LabeledPool, OutputFiles, output_lines, write_outputs

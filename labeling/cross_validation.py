@@ -14,7 +14,8 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 from labeling.evidence import FOLDS, REPEATS, Arm, Evidence, PartResult, Score
-from labeling.labeler import SalutaryLabeler, predicting_model
+from labeling.fitting import predicting_model
+from labeling.labeler import SalutaryLabeler
 from labeling.own_model import TrainedEstimator
 from labeling.records import KnownRows, LabeledRows, LabelPlan
 from models import LogisticRegression

@@ -25,17 +25,17 @@ from common.kinds import HessianRows, LabelSource, PenaltyRule
 from data_prep.column_kinds import ColumnDecision
 from data_prep.columns import decisions_record
 from data_prep.reading import AS_FOUND, TableReading
-from experiments import penalty
 from influence import Influence
 from labeling import labeler_input as given_rows
 from labeling import wide
 from labeling.error_bound import BoundedLabels, check_enough, check_max_error, search
+from labeling.fitting import fitted_model, predicting_model
 from labeling.loop import KnownTensors, LabelingRun
-from labeling.own_model import TrainedEstimator, trained
+from labeling.own_model import TrainedEstimator
 from labeling.records import LabeledRows, LabelPlan, Labels, split_off
 from models import LogisticRegression
 from numerics.linear import as_tensor
-from numerics.torch_classifier import encoded_classes, estimator_input
+from numerics.torch_classifier import estimator_input
 from numerics.validation import (
     check_count,
     check_model,
@@ -363,43 +363,6 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
 
     def _scaled(self, X) -> np.ndarray:
         return X if self._scaler is None else self._scaler.transform(X)
-
-
-def fitted_model(
-    labeler: SalutaryLabeler, human: LabeledRows, given: LabeledRows | None = None
-) -> LogisticRegression:
-    """The labeler's kind of model, fitted to human labels and, if there are any, to given ones.
-
-    If the labeler's l2 is "cv", cross-validation on these rows chooses it. Only rows with human
-    labels are held out. The given labels are close to what the model says anyway: judged by them,
-    too small an l2 would look best.
-    Features must be scaled already. Raises ValueError for a single class, and what
-    ``chosen_by_cross_validation`` raises.
-    """
-    _, codes = encoded_classes(human.y)
-    rows = penalty.Rows(as_tensor(human.X), human.y)
-    more = None if given is None else penalty.Rows(as_tensor(given.X), given.y)
-    training = rows if more is None else rows.joined(more)
-    l2 = labeler.l2
-    if l2 == PenaltyRule.CV:
-        folds = min(max(int(np.sort(np.bincount(codes))[-2]), 2), penalty.FOLDS)
-        l2 = wide.chosen_l2(
-            rows, more, labeler.random_state, folds, fit_intercept=labeler.fit_intercept
-        )
-    return wide.fitted(training, float(l2), fit_intercept=labeler.fit_intercept)
-
-
-def predicting_model(
-    labeler: SalutaryLabeler, human: LabeledRows, given: LabeledRows | None = None
-) -> LogisticRegression | TrainedEstimator:
-    """What the labeler would predict with if it had these human and given labels.
-
-    Raises what ``fitted_model`` raises or, for the user's own estimator, what ``trained`` raises.
-    """
-    if labeler.estimator is None:
-        return fitted_model(labeler, human, given)
-    rows = human if given is None else human.joined(given)
-    return trained(labeler.estimator, rows, labeler.random_state)
 
 
 def salutary_query(

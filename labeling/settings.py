@@ -22,8 +22,8 @@ class LabelSettings:
 
     outputs : the files to write; None to measure only. method, l2, seed, estimator : of the
     labeler. max_error : the share of labels that may be wrong, for labels within a bound; then
-    method and plan play no part. anyway : give and write the labels whatever the answer is. quiet : show no
-    progress bar.
+    method and plan play no part. anyway : give and write the labels whatever the answer is.
+    quiet : show no progress bar.
     """
 
     files: TableFiles

@@ -10,7 +10,8 @@ from scipy.stats import binom, binomtest, hypergeom
 
 from data_prep.places import SHIPPED
 from labeling.error_bound import Judged, last_step, search, upper_bound
-from labeling.labeler import SalutaryLabeler, fitted_model
+from labeling.fitting import fitted_model
+from labeling.labeler import SalutaryLabeler
 from labeling.records import LabeledRows, split_off
 from labeling.source_test import compare_sources
 from tests.helpers import error_of

@@ -9,7 +9,8 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit, StratifiedKFo
 from experiments.penalty import GRID
 from labeling import cross_validation, evidence
 from labeling.evidence import Arm, Change, Evidence, Measure, PartResult, Score
-from labeling.labeler import SalutaryLabeler, fitted_model
+from labeling.fitting import fitted_model
+from labeling.labeler import SalutaryLabeler
 from labeling.records import LabeledRows
 from labeling.verdict import Advice, clearly_less_found, verdict
 from models import LogisticRegression
