@@ -12,7 +12,7 @@ PIP := if $(VENV)/bin/python -m pip --version >/dev/null 2>&1; \
 	then set -- $(VENV)/bin/python -m pip; \
 	else set -- $(PYTHON) -m pip --python $(VENV)/bin/python; fi; "$$@" install
 
-.PHONY: help run test format typecheck image llm figure data proof bench clean
+.PHONY: help run test slow-test format typecheck image llm figure data proof bench clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' \
@@ -25,6 +25,9 @@ test: $(INSTALLED) $(IMAGE) $(LLM) typecheck ## install all that tests need; lin
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(if $(DATA),--data-dir $(DATA))
+
+slow-test: $(INSTALLED) $(IMAGE) $(LLM) ## the tests that make test leaves out: kills, clusters, whole runs
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow
 
 format: $(INSTALLED) ## mend the layout of the code and the order of its imports
 	$(VENV)/bin/python -m ruff check --fix .

@@ -38,6 +38,8 @@ class FeatureMaker:
         Raises UserError as ``Columns.transform`` does, and for numbers that overflow.
         """
         X = self.columns.transform(cells, table)
+        if not len(X):  # scikit-learn refuses it
+            return X
         with np.errstate(all="ignore"):
             X = self.scaler.transform(X)  # fills NaN
         bad = ~np.isfinite(X)

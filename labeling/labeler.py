@@ -355,6 +355,7 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         """X, if it is a data frame as the numbers (n, D) that its columns become."""
         if self._columns is None:
             return X
+        X = given_rows.as_frame(self._columns, X)
         given_rows.check_same_columns(self._columns, X)
         numbers = self._columns.transform(X, "X")
         if self._filler is None:

@@ -66,7 +66,7 @@ class Predictions:
         frame = chunk.reindex(columns=own)
         for k, name in enumerate(classes):
             frame[prefix + name] = P[:, k]
-        for name, source in zip(SOURCES, Source, strict=True):
+        for name, source in zip(SOURCES, (Source.FILE, Source.ROW), strict=True):
             frame[prefix + name] = chunk[source]
         frame = tables.below_each_other([frame], self.path)
         self.formulas += formulas.would_run(frame)

@@ -158,6 +158,7 @@ class Labels:
         the row's position in the pool.
         """
         shown = {"label" if name == "labels" else name: name for name in _OF_A_PICK[1:]}
+        del shown["benefits"]  # a table of its own
         if self.pool is None:
             frame, prefix = pd.DataFrame(index=pd.Index(self.rows, name="row")), ""
         else:

@@ -62,6 +62,7 @@ def contents(folder) -> dict:
     return found
 
 
+@pytest.mark.slow
 def test_killing_a_worker_in_the_middle_changes_no_byte(tmp_path):
     """SIGKILL for a worker that is at work, once some runs are done and others are not."""
     with cluster(tmp_path) as mine:
@@ -94,6 +95,7 @@ def test_killing_a_worker_in_the_middle_changes_no_byte(tmp_path):
     assert written == contents(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_the_caller_keeps_what_is_done_and_does_not_do_it_again(two, tmp_path):
     local, far = (Store(tmp_path / name) for name in ("local", "far"))
     local.folder.mkdir()
@@ -169,6 +171,7 @@ def test_shared_data_and_results_come_in_order_on_the_cluster(two):
     ]
 
 
+@pytest.mark.slow
 def test_what_all_share_reaches_a_cluster_that_lost_it(tmp_path):
     """All workers that hold the shared object die; one that comes later does the rest."""
     with cluster(tmp_path, workers=1) as mine:
@@ -269,6 +272,7 @@ def refused(mine, message: str) -> None:
                 time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_ends_the_run_in_one_line(tmp_path):
     with cluster(tmp_path, workers=1) as mine:
         results = spread(divmod, 100, range(1, 1000), Workers(dask=mine.address))

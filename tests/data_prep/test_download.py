@@ -139,6 +139,7 @@ def test_a_bad_reply_is_asked_for_again_and_then_the_zip(fault, archive, shared_
     assert leftovers(cache) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["502", "short", "html"])
 def test_when_everything_fails_nothing_is_left_and_the_next_run_works(
     fault, archive, shared_data, cache
@@ -160,6 +161,7 @@ def test_when_everything_fails_nothing_is_left_and_the_next_run_works(
     assert load("diabetes").data.X.shape == (1_151, 19)
 
 
+@pytest.mark.slow
 def test_a_hang_ends_at_the_time_limit(archive, shared_data, cache, monkeypatch):
     monkeypatch.setattr("data_prep.download.TRIES", 1)
     quicker(monkeypatch, "diabetes", 2.0)
@@ -206,6 +208,7 @@ def _load_in_process(answers):
     answers.put((table.place, float(table.data.X.sum())))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_fetch_once(archive, shared_data, cache):
     archive.faults["data.csv"] = ["slow"]
     context = multiprocessing.get_context("spawn")
@@ -221,6 +224,7 @@ def test_two_processes_at_once_fetch_once(archive, shared_data, cache):
     assert leftovers(cache) == []
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_fetching_leaves_nothing_that_harms(archive, shared_data, cache):
     archive.faults["data.csv"] = ["hang"]
     command = [sys.executable, "main_binary.py", "--diabetes", "y", "--rounds", "1", "--no-plot"]
@@ -291,6 +295,7 @@ def offline(script, name, address, cache):
     return done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "name", "file"),
     [
@@ -305,6 +310,7 @@ def test_offline_a_missing_set_ends_within_ten_seconds(script, name, file, tmp_p
     assert name == "celeba" or "cannot be reached" in error
 
 
+@pytest.mark.slow
 def test_where_no_answer_comes_at_all_too(deaf, tmp_path):
     assert f"{deaf}/api/dataset?id=329 cannot be reached" in offline(
         "main_binary.py", "diabetes", deaf, tmp_path

@@ -238,6 +238,7 @@ MANY = (
 RUNS = 6 * 4
 
 
+@pytest.mark.slow
 def test_a_run_killed_twice_ends_as_the_unbroken_one(tmp_path):
     """SIGKILL while runs finish: what is there is not computed again, and not a byte differs.
 

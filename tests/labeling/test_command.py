@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers import error_of, shell
 
-ADDED = ["benefit", "runner_up", "probability", "round", "source_file", "source_row"]
+ADDED = ["benefit", "runner_up", "probability", "round", "source_file", "source_row", "labeled_by"]
 
 
 def test_the_output_is_the_labeled_rows_and_the_chosen_ones_cell_for_cell(

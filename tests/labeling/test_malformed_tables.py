@@ -61,7 +61,7 @@ FORMS = draw.sampled_from(["csv", "csv", "csv", "tsv", "csv.gz", "parquet"])
 QUIETLY = dict(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
-@settings(max_examples=250, **QUIETLY)
+@settings(max_examples=320, **QUIETLY)
 @given(content=files(), form=FORMS)
 def test_a_malformed_table_is_read_or_refused(content, form):
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +128,7 @@ def typed_files(a_draw):
     return buffer.getvalue(), form
 
 
-@settings(max_examples=100, **QUIETLY)
+@settings(max_examples=120, **QUIETLY)
 @given(file=typed_files())
 def test_a_malformed_typed_table_is_read_or_refused(file):
     content, form = file
@@ -163,7 +163,7 @@ MARKS = draw.sampled_from([[], *([option] for option in OPTIONS.split())])
 BOTH = draw.one_of(draw.tuples(files(), files()), pairs())
 
 
-@settings(max_examples=150, **QUIETLY)
+@settings(max_examples=60, **QUIETLY)
 @given(both=BOTH, form=FORMS, blank=draw.booleans(), marks=MARKS)
 def test_label_py_ends_in_no_traceback_on_malformed_tables(both, form, blank, marks, run):
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:

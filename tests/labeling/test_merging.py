@@ -66,6 +66,7 @@ def an_output(truth, name="plus.csv", rows=(3, 4), labels=("0", "1"), **columns)
 # --- the loop -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_three_rounds_of_give_review_merge_ask_merge(waves, cells):
     files = ["--validation=validation.csv", "--target=class", "--l2=10"]
     labeled, pool, asked_before = "labeled.csv", "pool.csv", set()

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import termios
 
+import pytest
+
 from labeling.progress import Progress
 from tests.helpers import ROOT
 
@@ -33,6 +35,7 @@ def shown_on_a_terminal(folder, *flags) -> str:
     return shown.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_one_bar_with_the_time_left_and_quiet_shows_none(folder):
     shown = shown_on_a_terminal(folder)
     assert "labeling:   0%" in shown

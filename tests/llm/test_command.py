@@ -45,6 +45,7 @@ def test_without_a_network_the_tables_and_all_files_appear(done, result_files):
     assert told["tune_at"] == [1, 2]
 
 
+@pytest.mark.slow
 def test_references_print_three_ways_to_use_all_labels(capsys, tmp_path):
     arguments = "--task tweets --texts 200 --references --epochs 1 --tune head --quiet --out"
     assert main([*arguments.split(), str(tmp_path)]) == 0

@@ -105,6 +105,7 @@ class Hub(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815, the handler's name for it
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_is_one_line(minilm, tmp_path):
     Hub.folder = minilm.folder
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
@@ -125,6 +126,7 @@ def test_an_interrupted_download_is_one_line(minilm, tmp_path):
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_too_little_memory_is_one_line(tmp_path, quick):
     """1.5 GB of addresses: enough for the libraries, too little for the encoder."""
     limit = 3 * 2**29

@@ -39,6 +39,7 @@ def test_every_named_round_is_tuned_and_beside_the_stand_ins_own_record(done):
     assert ((tuned["tuned"] - tuned["stand_in"]).abs() <= 1 - tuned["agreement"] + 1e-9).all()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_as_the_unbroken_one(done, tmp_path, whole_run, result_files):
     """SIGKILL during the fine-tuning: the trainings that were done are not done again."""
     _, unbroken = done

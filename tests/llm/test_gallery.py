@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from common.escape import spreadsheet
 from data_prep.places import SHIPPED
 
 
@@ -14,7 +15,8 @@ def test_the_gallery_shows_the_texts_of_highest_benefit(done):
     for method, rows in shown.groupby("method"):
         scores = picks[picks["method"] == method]["score"].nlargest(len(rows))
         np.testing.assert_allclose(rows["benefit"], scores, rtol=1e-6)
-    assert (source["text"].iloc[shown["row"]].to_numpy() == shown["text"]).all()
+    texts = source["text"].iloc[shown["row"]].map(spreadsheet)
+    assert texts.tolist() == shown["text"].tolist()
     signs = np.where(source["rating"].iloc[shown["row"]] > 0, "positive", "negative")
     assert (shown["true_label"] == signs).all()
     assert set(shown["own_label"]) <= {"positive", "negative"}

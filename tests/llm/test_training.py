@@ -7,6 +7,7 @@ import torch
 from llm.training import Examples, tune
 
 
+@pytest.mark.slow
 def test_tuning_is_repeatable_leaves_the_random_state_alone_and_learns(minilm, tweets, recipe_of):
     some, tokens = tweets
     codes = (some.y == "positive").astype(int)

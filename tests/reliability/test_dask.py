@@ -50,6 +50,7 @@ def slow(shared, task):
     return os.getpid()
 
 
+@pytest.mark.slow
 def test_p20_a_late_worker_is_held_to_the_same_check(tmp_path):
     """P20: its threads and its packages. One without the program cannot even get the data."""
     root = documented_environment()["PYTHONPATH"]

@@ -44,6 +44,7 @@ def test_p6_there_are_no_more_processes_than_tasks(tasks):
     assert tasks == 1 or len(executor._processes) == tasks
 
 
+@pytest.mark.slow
 def test_p1_workers_end_with_a_parent_that_is_killed(tmp_path):
     """P1: they are in the middle of a task that would take a minute."""
     (tmp_path / "parent.py").write_text(PARENT)

@@ -35,6 +35,7 @@ with alone_in(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_the_same_command_twice_at_once_ends_well_twice(tmp_path):
     """F5: both have code 0, and the files are those of one run alone."""
     words = [*f"--datasets breast_cancer {QUICK} --quiet --out".split()]

@@ -104,6 +104,7 @@ for pool in sys.argv[1], np.load(sys.argv[1], mmap_mode="r"), sys.argv[2]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 def test_memory_does_not_hold_the_pool(tmp_path):
     """A million × 64 float32, 256 MB, by path, by memory map, and as Parquet in one row group."""

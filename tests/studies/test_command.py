@@ -38,6 +38,7 @@ def test_all_writes_pictures_for_light_and_dark_pages_and_papers_and_a_table_of_
         assert any(column.endswith("_sd") for column in table) != one_seed
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes_with_one_process_or_two(small, explored, tmp_path):
     quick = ["truth", "boundary", *small, "--quiet", "--jobs", "2", "--out", str(tmp_path)]
     assert explore.main(quick) == 0
