@@ -172,11 +172,13 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         for name, given in (("y", y), ("y_val", y_val)):
             if given is not None:
                 given_rows.check_known_classes(label_array(given, name), name)
-        self._columns = given_rows.fitted_columns(X, self.reading or AS_FOUND, pool)
+        columns = given_rows.fitted_columns(X, self.reading or AS_FOUND, pool)
+        as_they_are = pool is None and columns and given_rows.are_numbers_already(X, columns)
+        self._columns = None if as_they_are else columns
         self._filler: SimpleImputer | None = None
         deciding = self._numbers(X if pool is None else pd.concat([X, pool]))
         X, y = estimator_input(self, deciding if pool is None else deciding[: len(y)], y)
-        decisions = self._columns.decisions if self._columns else []
+        decisions = columns.decisions if columns else []
         self.columns_ = pd.DataFrame(decisions_record(decisions), columns=DECIDED)
         rows = X if pool is None else deciding
         self._scaler = StandardScaler().fit(rows) if self.standardise else None
@@ -355,7 +357,6 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         """X, if it is a data frame as the numbers (n, D) that its columns become."""
         if self._columns is None:
             return X
-        X = given_rows.as_frame(self._columns, X)
         given_rows.check_same_columns(self._columns, X)
         numbers = self._columns.transform(X, "X")
         if self._filler is None:

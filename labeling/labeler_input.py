@@ -13,7 +13,7 @@ from data_prep.classes import has_no_class
 from data_prep.column_kinds import Kind
 from data_prep.columns import Columns
 from data_prep.reading import TableReading
-from numerics.validation import check_width, column_names, table
+from numerics.validation import column_names
 
 T = TypeVar("T")
 
@@ -86,14 +86,11 @@ def check_validation(classes: np.ndarray, X_val: np.ndarray, y_val: np.ndarray) 
         raise ValueError(f"X_val has {len(X_val)} rows, y_val {len(y_val)}")
 
 
-def as_frame(columns: Columns, X: Any) -> Any:
-    """X (n, D); as a data frame if it is an array and all columns of ``fit`` were numbers."""
-    numbers = all(d.read_as == Kind.NUMBER for d in columns.decisions)
-    if isinstance(X, pd.DataFrame) or not numbers:
-        return X
-    rows = table(X, "X")
-    check_width(rows, "X", len(columns.decisions), "SalutaryLabeler")
-    return pd.DataFrame(np.asarray(rows), columns=[d.column for d in columns.decisions])
+def are_numbers_already(X: pd.DataFrame, columns: Columns) -> bool:
+    """Whether X is a frame of typed numbers without a missing one, all of which are features."""
+    typed = all(map(pd.api.types.is_numeric_dtype, X.dtypes))
+    used = all(d.read_as == Kind.NUMBER and not d.missing for d in columns.decisions)
+    return typed and used
 
 
 def check_same_columns(columns: Columns, X: Any) -> None:

@@ -160,7 +160,7 @@ TABLES: list[tuple[str, str, int, Callable[[], Rows]]] = [
 ]
 
 # Tables whose command is printed beside them, but whose results are not committed yet.
-BY_A_COMMAND = {"docs/label.md": ("| table | round |", "| columns |", "| ε |", "| set |")}
+BY_A_COMMAND = {"docs/label.md": ("| table | round |", "| columns |")}
 
 
 @pytest.mark.parametrize(("document", "header", "number", "rows"), TABLES)

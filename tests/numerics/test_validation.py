@@ -287,7 +287,7 @@ def test_a_labeler_of_frames_with_texts_goes_by_name(order):
     labeler = SalutaryLabeler(l2=1.0).fit(frame(X), y, frame(X_VAL), Y_VAL)
     given = labeler.label(frame(POOL)[order], 3)
     np.testing.assert_array_equal(given.rows, labeler.label(frame(POOL), 3).rows)
-    refused(lambda: labeler.label(frame(POOL)[list("abd")], 3), "lacks the column 'c' that fit had")
+    refused(lambda: labeler.label(frame(POOL)[list("abd")], 3), "lacks the column 'c'")
     refused(lambda: labeler.label(POOL[:, :4], 3), "give a data frame with the columns")
     twice = pd.concat([frame(X), frame(X)[["d"]]], axis=1)
     refused(lambda: SalutaryLabeler(l2=1.0).fit(twice, y), "more than one column 'd': rename one")
