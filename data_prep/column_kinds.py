@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_timedelta64_dtype
 
 from common.errors import UserError
 from common.kinds import TextEnum
@@ -143,10 +144,8 @@ class Lists:
 
 
 def plain(cells: pd.Series) -> pd.Series:
-    """The cells; durations as days, complex numbers and bytes as text."""
-    if pd.api.types.is_timedelta64_dtype(cells):
-        return cells.dt.total_seconds() / 86_400
-    return cells.map(str) if pd.api.types.is_complex_dtype(cells) else cells
+    """The cells; durations as days."""
+    return cells.dt.total_seconds() / 86_400 if is_timedelta64_dtype(cells) else cells
 
 
 def category_texts(cells: pd.Series) -> pd.Series:

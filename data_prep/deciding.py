@@ -270,7 +270,7 @@ def _as_numbers(
     if missing:
         lost = column.shown[np.isnan(numbers)[column.shown.index]]
         most = lost.value_counts().index[:3]
-        told.append(f"{missing:,} cells are none and count as missing: " + _listed(most))
+        told.append(f"{missing:,} cells hold no number and count as missing: " + _listed(most))
     if odd.any():
         told.append(f"the first in {column.place(int(odd.argmax()))}")
     if NAMES_A_CODE.fullmatch(column.name):
@@ -330,7 +330,9 @@ def _as_dates(column: Column, form: str, why: str) -> Decided:
     told = f"{why}{shown}: year, month, weekday and age in days"
     if missing:
         odd = column.shown[found.reset_index(drop=True)[column.shown.index].isna()]
-        told += f"; {missing:,} cells are none and count as missing: {_listed(odd.unique()[:3])}"
+        told += (
+            f"; {missing:,} cells hold no date and count as missing: {_listed(odd.unique()[:3])}"
+        )
     return column.decided(Kind.DATE, Dates(form, found.max()), told, missing)
 
 

@@ -183,9 +183,14 @@ def _parts(text: TextIO, layout: Layout, rows: int) -> Iterator[pd.DataFrame]:
         na_filter=False,  # cells stay as they are; ``is_missing`` knows the empty ones
         chunksize=rows,
     )
+    yield from strictly(reader)
+
+
+def strictly(reader: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The parts of a reader of pandas. Raises ParserWarning for a row longer than the header."""
     while True:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # longer than the header
+            warnings.simplefilter("error", pd.errors.ParserWarning)
             part = next(reader, None)
         if part is None:
             return

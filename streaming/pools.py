@@ -3,7 +3,6 @@
 An error in a file names the file, the row or line, and the column.
 """
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import torch
 
 from common.errors import UserError
 from data_prep.tables import open_text
-from data_prep.text_tables import fault_of, find_layout, header_of, named_once
+from data_prep.text_tables import fault_of, find_layout, header_of, named_once, strictly
 from data_prep.unreadable import our_words
 from influence import columns
 from models import LogisticRegression
@@ -308,13 +307,7 @@ class TextChunks(Chunks):
                     float_precision="round_trip",  # older pandas would round the last bit wrongly
                     chunksize=self.rows,
                 )
-                while True:
-                    with warnings.catch_warnings():
-                        warnings.simplefilter("error", pd.errors.ParserWarning)  # too long a line
-                        frame = next(reader, None)
-                    if frame is None:
-                        return
-                    yield frame
+                yield from strictly(reader)
             except UnicodeError:
                 raise
             except (ValueError, Warning) as error:

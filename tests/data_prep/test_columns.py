@@ -331,7 +331,7 @@ def test_main_py_reads_prints_and_records_the_columns(odd_bank, capsys):
     arguments = [f"--dataset={path}", *options, "--init=100", "--decimal=,", "--drop=duration"]
     assert main("binary", arguments) == 0
     told = capsys.readouterr().out
-    assert "| age      | number   |        1 |      40 | numbers; 40 cells are none" in told
+    assert "| age      | number   |        1 |      40 | numbers; 40 cells hold no number" in told
     assert "| id       | left out |" in told
     (record,) = odd_bank.glob("*/run.json")
     columns = {c["column"]: c for c in json.loads(record.read_text())["data"]["columns"]}

@@ -33,6 +33,32 @@ def shell_line(line: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, **options)
 
 
+def test_a_reader_that_leaves_early_is_told():
+    """F1."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "main_binary.py", "--list"],
+        cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(write)
+    assert done.returncode == 2
+    assert "did not take the whole answer (Broken pipe)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_under_standard_output_ends_in_one_line():
+    """F8."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "main_binary.py", "--list"],
+            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert "did not take the whole answer (No space left on device)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_reader_that_leaves_costs_no_result(tmp_path):
     """F1."""
     done = shell_line(f"PY main_binary.py {SCRIPTS['main_binary.py']} {tmp_path} | head -n 1")
