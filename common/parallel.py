@@ -41,10 +41,6 @@ class Workers:
     jobs: int = 1
     dask: str = ""
 
-    @property
-    def only_this_process(self) -> bool:
-        return self.jobs == 1 and not self.dask
-
 
 @dataclass(frozen=True)
 class _Work:
