@@ -5,7 +5,6 @@ told in one line; 3, label.py advises against the labels; 130, stopped by Ctrl-C
 Only the standard library is imported here, so that a mistake in the options is told at once.
 """
 
-import _thread
 import argparse
 import errno
 import gc
@@ -13,7 +12,6 @@ import os
 import re
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from common.ctrl_c import ctrl_c_again, may_be_handled
 from common.errors import UserError
 from common.escape import terminal
 from common.kinds import ModelKind, PenaltyRule
@@ -47,7 +46,7 @@ def run_command(
     defaults : an instance of the script's options class. given : the options that the user set, by
     name.
     """
-    with careful_streams() as out, ctrl_c_again(), quiet_numbers():
+    with careful_streams() as out, quiet_numbers():
         code = _exit_code(prog, defaults, action, argv)
         out.flush()
         if out.failure and code in (0, 3):  # in other cases a line has been printed
@@ -69,7 +68,8 @@ def _exit_code(
     if argv is not None:  # called from Python: run.json is to record this command
         sys.argv = [prog, *argv]
     try:
-        return action(*parse(prog, argv, defaults)) or 0
+        with ctrl_c_again():
+            return action(*parse(prog, argv, defaults)) or 0
     except SystemExit:  # of --help
         return 0
     except UserError as error:
@@ -141,30 +141,6 @@ def quiet_numbers() -> Iterator[None]:
 
 
 @contextmanager
-def ctrl_c_again() -> Iterator[None]:
-    """Meanwhile, a Ctrl-C that Python drops comes again.
-
-    Python drops what is raised in a destructor and in a function that C code calls, such as the one
-    with which threadpoolctl looks for libraries.
-    """
-    before = sys.unraisablehook
-
-    def hook(dropped: Any) -> None:
-        if not issubclass(dropped.exc_type, KeyboardInterrupt):
-            before(dropped)
-            return
-        again = threading.Timer(0.05, _thread.interrupt_main)  # once that function is left
-        again.daemon = True
-        again.start()
-
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
-
-
-@contextmanager
 def interruptible_imports() -> Iterator[None]:
     """Let Ctrl-C end the program on the spot: some libraries swallow it while they load.
 
@@ -179,7 +155,7 @@ def interruptible_imports() -> Iterator[None]:
 
     _ignore_settings_of_matplotlib()
     before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # otherwise someone chose to ignore Ctrl-C
+    if may_be_handled():
         signal.signal(signal.SIGINT, leave)
     try:
         yield

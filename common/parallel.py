@@ -18,6 +18,7 @@ import torch
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+from common.ctrl_c import for_this_process
 from common.dask_cluster import run_on_cluster
 from common.files import temporary_file
 from common.plugins import Plugin, in_use, use
@@ -93,13 +94,19 @@ def spread(
             initargs=(os.getpid(),),
         )
         if on_step is None:
-            yield from run(delayed(_do)(work, task) for task in tasks)
+            calls = (delayed(_do)(work, task) for task in tasks)
+            with for_this_process():
+                results = run(calls)
+            yield from results
         else:
             with _steps_of_processes(on_step) as path:
-                yield from run(
+                calls = (
                     delayed(_do)(work, task, partial(_write_step, path, number))
                     for number, task in enumerate(tasks)
                 )
+                with for_this_process():
+                    results = run(calls)
+                yield from results
     else:
         for number, task in enumerate(tasks):
             steps = () if on_step is None else (partial(on_step, number),)

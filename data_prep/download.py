@@ -14,7 +14,6 @@ import lzma
 import multiprocessing
 import os
 import shutil
-import signal
 import socket
 import ssl
 import sys
@@ -37,6 +36,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from common.cache import unwritable_cache
+from common.ctrl_c import for_this_process
 from common.errors import UserError
 from common.processes import end_with_parent, limit_memory
 from data_prep.addresses import address_in, out_of_reach
@@ -276,9 +276,8 @@ def _in_child(
     child = context.Process(
         target=_child, args=(way, names, work, sender, os.getpid()), daemon=True
     )
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process to handle
-    child.start()
-    signal.signal(signal.SIGINT, before)
+    with for_this_process():
+        child.start()
     sender.close()  # the child's copy alone is open: it closes with the child
     start = _size(work.parent)
     try:
