@@ -56,7 +56,8 @@ class BoundedAnswer:
         )
         yield (
             f"one source? pool and calibration rows are told apart with an AUC of {source.auc:.3f} "
-            f"(0.5: not at all), p = {source.p_value:.3f}: "
+            f"(0.5: not at all), mean probabilities differ by at most {source.mix:.3f}, "
+            f"p = {source.p_value:.3f}: "
             + ("NO, the bound assumes that they are" if source.differs else "nothing against it")
         )
         if bound.bound is not None:

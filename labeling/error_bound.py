@@ -19,7 +19,7 @@ from sklearn.model_selection import KFold
 
 from common.errors import UserError
 from labeling.records import LabeledRows, Labels
-from labeling.source_test import SourceTest, compare_sources
+from labeling.source_test import Rows, SourceTest, compare_sources
 from models import LogisticRegression
 
 CONFIDENCE = 0.95
@@ -123,8 +123,8 @@ class BoundSearch:
         above, wrong = judged.above(np.inf if threshold is None else threshold)
         covered = confidence >= (np.inf if threshold is None else threshold)
         source = compare_sources(
-            with_logits(calibration.X, P_calibration),
-            with_logits(X_pool, P),
+            Rows(calibration.X, P_calibration),
+            Rows(X_pool, P),
             np.random.default_rng(self.seed),
         )
         return BoundedLabels(
@@ -195,11 +195,6 @@ def last_step(
 def judge(model: LogisticRegression, P: np.ndarray, y: np.ndarray) -> Judged:
     """The model's answers P (n, K) to rows whose classes are y (n,)."""
     return Judged(P.max(1), model.classes_[P.argmax(1)] != y)
-
-
-def with_logits(X: np.ndarray, P: np.ndarray) -> np.ndarray:
-    """X (n, D) beside the logits of P (n, K): they say best whether the model's answers shift."""
-    return np.hstack([X, np.log(np.maximum(P, 1e-9))])
 
 
 def out_of_fold(

@@ -13,7 +13,7 @@ from labeling.error_bound import Judged, last_step, search, upper_bound
 from labeling.fitting import fitted_model
 from labeling.labeler import SalutaryLabeler
 from labeling.records import LabeledRows, split_off
-from labeling.source_test import compare_sources
+from labeling.source_test import Rows, compare_sources
 from tests.helpers import error_of
 
 
@@ -51,11 +51,28 @@ def test_the_source_test_warns_of_a_shift_and_seldom_without_one():
     rng = np.random.default_rng(0)
     same, shifted = [], []
     for _ in range(40):
-        first, second = rng.normal(size=(150, 5)), rng.normal(size=(300, 5))
+        first, second = (
+            Rows(rng.normal(size=(n, 5)), rng.dirichlet([1, 1, 1], n)) for n in (200, 400)
+        )
         same.append(compare_sources(first, second, rng).differs)
-        shifted.append(compare_sources(first, second + [0.5, 0, 0, 0, 0], rng).differs)
+        moved = Rows(second.X + [0.5, 0, 0, 0, 0], second.P)
+        shifted.append(compare_sources(first, moved, rng).differs)
     assert sum(same) <= binom.ppf(0.999, 40, 0.05)
     assert sum(shifted) >= 36
+
+
+def test_the_source_test_warns_of_another_class_mix_that_hides_among_many_features():
+    """Half of the first class's rows are missing; only the model's answers tell the class."""
+    rng = np.random.default_rng(0)
+    warned = []
+    for _ in range(20):
+        sets = []
+        for n, share in ((300, 0.5), (900, 1 / 3)):
+            P = rng.dirichlet([1, 1, 1], n)
+            P[:, 0] += (rng.random(n) < share) * 3
+            sets.append(Rows(rng.normal(size=(n, 40)), P / P.sum(1, keepdims=True)))
+        warned.append(compare_sources(*sets, rng).differs)
+    assert sum(warned) >= 18
 
 
 @pytest.fixture(scope="module")
