@@ -15,6 +15,15 @@ from experiments.options import ComparisonOptions
 def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
     """Run the experiment on every data set, then write what they say together."""
     with interruptible_imports():
+        from experiments import listing
+
+        listing.use_plugins(options.plugin, options.model)
+
+    if options.list:
+        print(listing.data_sets_and_strategies())
+        return
+
+    with interruptible_imports():
         from experiments import comparison
 
     comparison.run(options, given)

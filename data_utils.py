@@ -6,6 +6,7 @@ data_prep/catalogue.py lists the data sets, data_prep/split_rules.py the publish
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,8 @@ def load(
     return Table(dataset, data, tuple(facts for _, facts in read), found.place, tuple(tried))
 
 
-def _bundled(dataset: Dataset, loader: Callable) -> Table:
+def _bundled(dataset: Dataset, named: Callable | str) -> Table:
+    loader = getattr(import_module("sklearn.datasets"), named) if isinstance(named, str) else named
     plugin, where = plugin_with("DATASETS", dataset.name), f"data set {dataset.name}"
     of_sklearn = loader.__module__.startswith("sklearn.")
     with blamed(plugin, where):

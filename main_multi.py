@@ -26,16 +26,20 @@ DEFAULTS = ExperimentOptions(
 def run(options: ExperimentOptions, given: dict[str, Any]) -> None:
     """Load, split, run every method round by round, save, print."""
     with interruptible_imports():
-        from data_utils import make_split
-        from experiments import listing, pipeline, results, settings
-        from experiments.runner import run_experiment
+        from experiments import listing
 
-    # Strategies, references and data sets from files of one's own.
-    pipeline.use_plugins(options.plugin, options.model)
+        # Strategies, references and data sets from files of one's own.
+        listing.use_plugins(options.plugin, options.model)
 
     if options.list:
         print(listing.data_sets_and_strategies())
         return
+
+    with interruptible_imports():
+        from data_utils import make_split
+        from experiments import pipeline, results, settings
+        from experiments.runner import run_experiment
+
     say = narrator(options.quiet)
 
     # What is asked for: a mistake in the options ends here, before anything is loaded.

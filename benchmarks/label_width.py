@@ -38,7 +38,7 @@ from labeling.cross_validation import measure
 from labeling.fitting import fitted_model
 from labeling.labeler import SalutaryLabeler
 from labeling.records import KnownRows, LabeledRows, LabelPlan
-from numerics.hessian import DENSE_PARAMETERS
+from numerics.limits import DENSE_PARAMETERS
 
 STARTED = time.process_time()  # the imports
 COLUMNS, LABELED, VALIDATION, POOL, BUDGET = (100, 400, 768, 1_500, 4_000), 200, 300, 1_000, 50

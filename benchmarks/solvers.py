@@ -18,7 +18,7 @@ from sklearn.datasets import make_classification
 import influence
 from common.cli import whole_number
 from models import LogisticRegression
-from numerics.hessian import DENSE_PARAMETERS, SOFTMAX_DENSE_PARAMETERS
+from numerics.limits import DENSE_PARAMETERS, SOFTMAX_DENSE_PARAMETERS
 
 REPEATS = 3
 FEATURES = {2: (50, 200, 500, 1_000, 1_500, 2_000), 10: (10, 30, 60, 100, 150, 200, 300)}

@@ -6,6 +6,8 @@ killed before leaves the old files; after, the next run that writes there ends t
 folder is locked meanwhile, by a lock that the kernel lets go when its process ends.
 """
 
+from __future__ import annotations
+
 import csv
 import json
 import os
@@ -15,12 +17,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from common.errors import UserError
 from common.escape import spreadsheet
+
+if TYPE_CHECKING:  # what --list need not wait for
+    import pandas as pd
 
 try:
     import fcntl
@@ -48,6 +51,8 @@ def text_bytes(text: str) -> bytes:
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
     """The frame as a CSV file in UTF-8, without its index. No text in it is a formula."""
+    import pandas as pd
+
     frame = frame.rename(columns=_cell)
     for name in frame.columns[~frame.dtypes.map(pd.api.types.is_numeric_dtype)]:
         frame[name] = frame[name].map(_cell)

@@ -6,14 +6,15 @@ published split or can be fetched, it also names the rule (data_prep/split_rules
 (data_prep/download.py).
 """
 
+from __future__ import annotations
+
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from sklearn.datasets import load_breast_cancer, load_digits
 
 from common.escape import plain
 from common.kinds import Task
@@ -29,6 +30,9 @@ from data_prep.features import (
 )
 from data_prep.files import File, parse_arff, parse_cifar, parse_images, pixel_columns
 from data_prep.split_rules import Parts, bank_parts, other_parts, wine_parts
+
+if TYPE_CHECKING:  # what --list need not wait for
+    import pandas as pd
 
 SCRIPTS = {Task.BINARY: "main_binary.py", Task.MULTI: "main_multi.py"}
 
@@ -52,7 +56,8 @@ class Dataset:
     """An entry of the catalogue.
 
     versions : in each place, the first version whose files are all there is read.
-    bundled : a scikit-learn function that has the data; then there are no files.
+    bundled : a function that has the data, or the name of one in sklearn.datasets; then there are
+        no files.
     paper_parts : draws the paper's split from y, the number of labeled rows, and the seed.
     paper_fit : how the published curves were fitted, see ``solver`` in models.py.
     init : labeled rows at the start.
@@ -67,7 +72,7 @@ class Dataset:
     source: str
     licence: str
     versions: Sequence[Version] = ()
-    bundled: Callable | None = None
+    bundled: Callable | str | None = None
     paper_parts: Callable[[np.ndarray, int, int], Parts] = other_parts
     paper_fit: str = "newton"
     init: int = 300
@@ -187,6 +192,8 @@ _ATTRIBUTES = (
 
 def _attributes(content: bytes) -> pd.DataFrame:
     """list_attr_celeba.txt: a count, the names, then rows that begin with the image's name."""
+    import pandas as pd
+
     return pd.read_csv(io.BytesIO(content), sep=r"\s+", skiprows=1).reset_index(drop=True)
 
 
@@ -315,12 +322,12 @@ MNIST = Dataset(
 
 BREAST_CANCER = Dataset(
     "breast_cancer", "Breast Cancer Wisconsin", classes=2, source="UCI 17",
-    licence="CC BY 4.0", bundled=load_breast_cancer, init=100,
+    licence="CC BY 4.0", bundled="load_breast_cancer", init=100,
 )  # fmt: skip
 
 DIGITS = Dataset(
     "digits", "Handwritten digits", classes=10, source="UCI 80", licence="CC BY 4.0",
-    bundled=load_digits, image=(1, 8, 8), scale=16.0, paper_parts=wine_parts,
+    bundled="load_digits", image=(1, 8, 8), scale=16.0, paper_parts=wine_parts,
 )  # fmt: skip
 
 

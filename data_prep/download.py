@@ -5,6 +5,8 @@ files move into the cache only after they have been checked. A lock lets one run
 data set. Time, bytes and memory have limits (``Way``), because a reply may be anything.
 """
 
+from __future__ import annotations
+
 import errno
 import hashlib
 import importlib
@@ -27,13 +29,10 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
-import pandas as pd
-from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from common.cache import unwritable_cache
 from common.ctrl_c import for_this_process
@@ -42,6 +41,9 @@ from common.processes import end_with_parent, limit_memory
 from data_prep.addresses import address_in, out_of_reach
 from data_prep.files import File, contents, existing, read_file
 from data_prep.unpacking import at_most, unpack
+
+if TYPE_CHECKING:  # what --list need not wait for
+    import pandas as pd
 
 TRIES, PAUSE = 3, 1.0  # seconds of pause before the second try, twice as many before the third
 IDLE_LIMIT = 20.0  # seconds without a byte
@@ -111,6 +113,8 @@ class Uci(Limits):
         return f"{archive()}/api/dataset?id={self.id}"
 
     def fetch(self, folder: Path, names: Sequence[str]) -> None:
+        import pandas as pd
+
         client: Any = importlib.import_module("ucimlrepo.fetch")
         client.API_BASE_URL = f"{archive()}/api/dataset"
         # The reply says where the rows are. It could name a file of this machine.
@@ -122,6 +126,8 @@ class Uci(Limits):
         frame.assign(label=data.original[target]).to_csv(folder / names[0], index=False)
 
     def _read_csv(self, url: str) -> pd.DataFrame:
+        import pandas as pd
+
         with _open(url) as reply:
             content, length = at_most(reply, self.most), reply.headers.get("Content-Length")
         _check_length(len(content), length)
@@ -206,6 +212,8 @@ def fetch(
     Raises Unreachable if the host takes no connection, ConnectionError with the last reason if all
     tries fail, and UserError if the cache cannot be written to or the way has no address.
     """
+    from filelock import FileLock, Timeout
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         parts = urlsplit(way.address)
@@ -271,6 +279,8 @@ def _in_child(
 
     The bar shows the bytes on the disk. Raises OSError if the disk does not take them.
     """
+    from tqdm import tqdm
+
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(

@@ -1,14 +1,19 @@
 """From the frame of a known data set to a matrix of numbers and a vector of labels."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from sklearn.decomposition import PCA
 
 from common.errors import UserError, check_known
-from data_prep.column_kinds import ColumnDecision
+
+if TYPE_CHECKING:  # what --list need not wait for
+    import pandas as pd
+
+    from data_prep.column_kinds import ColumnDecision
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ def numbers_only(target: str, scale: float = 1.0, drop: Sequence[str] = (), labe
 
 def one_hot(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Numbers as they are, text as indicators of its sorted values (one column for two values)."""
+    import pandas as pd
+
     columns: dict[str, pd.Series] = {}
     for name in frame:
         if pd.api.types.is_numeric_dtype(frame[name]):
@@ -146,5 +153,7 @@ def principal_components(X: np.ndarray, fit_on: np.ndarray, components: int) -> 
         raise UserError(
             f"--features pca:{components}: at most {most} components are to be had here"
         )
+    from sklearn.decomposition import PCA
+
     # of the exact solvers the one whose cost does not grow with the rows but once
     return PCA(components, svd_solver="covariance_eigh").fit(X[fit_on]).transform(X)

@@ -4,6 +4,8 @@ A file is read whole, hashed, parsed and checked cell by cell. An error names th
 the column.
 """
 
+from __future__ import annotations
+
 import gzip
 import hashlib
 import io
@@ -15,14 +17,15 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from scipy.io import arff
 
 from common.errors import UserError
 from common.files import display_path
+
+if TYPE_CHECKING:  # what --list need not wait for
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,8 @@ def read_file(file: File, path: Path) -> tuple[pd.DataFrame, FileFacts]:
 
 
 def _parser(file: File) -> Callable[[bytes], pd.DataFrame]:
+    import pandas as pd
+
     def parse_csv(content: bytes) -> pd.DataFrame:
         names = {} if file.header else {"header": None, "names": file.columns}
         with warnings.catch_warnings():
@@ -159,11 +164,16 @@ def _parser(file: File) -> Callable[[bytes], pd.DataFrame]:
 
 
 def parse_arff(content: bytes) -> pd.DataFrame:
+    import pandas as pd
+    from scipy.io import arff
+
     return pd.DataFrame(arff.loadarff(io.StringIO(content.decode()))[0])
 
 
 def parse_images(content: bytes) -> pd.DataFrame:
     """An .npz of X (n, pixels) and y (n,), as ``OpenML`` writes it, as one frame of bytes."""
+    import pandas as pd
+
     try:
         with np.load(io.BytesIO(content)) as arrays:
             table = np.column_stack([arrays["X"], arrays["y"]])
@@ -174,6 +184,8 @@ def parse_images(content: bytes) -> pd.DataFrame:
 
 def parse_cifar(content: bytes) -> pd.DataFrame:
     """The tar of cifar-10-binary: six batches of rows, each a label and its pixels, as bytes."""
+    import pandas as pd
+
     with tarfile.open(fileobj=io.BytesIO(content)) as bundle:
         batches = sorted(n for n in bundle.getnames() if "_batch" in n and n.endswith(".bin"))
         opened = (bundle.extractfile(name) for name in batches)
@@ -188,6 +200,8 @@ def pixel_columns(pixels: int) -> list[str]:
 
 def _check_cells(frame: pd.DataFrame, file: File, path: Path) -> None:
     """Make numbers float64, unless they are integers already, and refuse what is none."""
+    import pandas as pd
+
     for column in file.columns:
         cells = frame[column]
         if column in file.text:

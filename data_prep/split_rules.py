@@ -4,14 +4,17 @@ They are published (bank, wine) or ours, and draw from a seed; or a column of th
 names the part of each row.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from common.errors import UserError
-from data_prep.cells import texts
+
+if TYPE_CHECKING:  # what --list need not wait for
+    import pandas as pd
 
 RARE = 10  # a class with fewer rows cannot be drawn in proportion into four parts
 
@@ -48,6 +51,8 @@ def standard_parts(y, init: int, state: int, *, rare_state: int, standardise=Tru
     state, rare_state : seeds of the draws and of that shuffle.
     Raises ValueError if there are too few rows.
     """
+    from sklearn.model_selection import train_test_split
+
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     common = np.flatnonzero(counts[codes] >= RARE)
     rest, test = train_test_split(common, test_size=0.2, random_state=state, stratify=y[common])
@@ -68,6 +73,8 @@ def standard_parts(y, init: int, state: int, *, rare_state: int, standardise=Tru
 
 def bank_parts(y, init: int, seed: int) -> Parts:
     """As in the paper's Bank notebook: five draws; the last one mixes validation set and pool."""
+    from sklearn.model_selection import train_test_split
+
     train, rest = train_test_split(np.arange(len(y)), test_size=0.4, random_state=42 + seed)
     scale = train[: len(train) - round(0.25 * len(train))]
     test, validation = train_test_split(rest, test_size=0.5, random_state=42_000 + seed)
@@ -99,6 +106,8 @@ def named_parts(cells: pd.Series, unknown: pd.Series, source: str) -> np.ndarray
     unknown : whether a row has no class, which only rows of the pool may lack. source : names the
     file in errors. Raises UserError for an unknown word, and if a part has no row.
     """
+    from data_prep.cells import texts
+
     part_of = {word: part for part, words in PART_WORDS.items() for word in words}
     words = texts(cells).fillna("")
     parts = words.str.strip().str.lower().map(part_of)
@@ -131,6 +140,8 @@ def given_parts(names: np.ndarray) -> Parts:
 
 def _labeled_off(rows, y, init: int, state: int) -> list[np.ndarray]:
     """``rows`` as pool and labeled set, of ``init`` rows in proportion to the classes."""
+    from sklearn.model_selection import train_test_split
+
     classes = len(np.unique(y[rows]))
     if not classes <= init <= len(rows) - classes:
         raise ValueError(

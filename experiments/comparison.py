@@ -18,11 +18,11 @@ from common.escape import terminal
 from common.files import csv_bytes, prepare_folder, text_bytes, write_files
 from common.kinds import Source
 from data_utils import make_split
-from experiments import listing, report, statistics, tables
+from experiments import report, statistics, tables
 from experiments.data_sets import LeftOut, Request, fetch_all, look_for, requests
 from experiments.options import ComparisonOptions
 from experiments.pictures import picture_files
-from experiments.pipeline import below_majority_note, open_table, use_plugins
+from experiments.pipeline import below_majority_note, open_table
 from experiments.results import Result, save
 from experiments.runner import run_experiment
 from experiments.settings import settle
@@ -35,10 +35,6 @@ def run(options: ComparisonOptions, given: dict[str, Any]) -> None:
     Raises UserError as main_binary.py does, if only references are to be compared, and at the end
     if a data set failed.
     """
-    use_plugins(options.plugin, options.model)
-    if options.list:
-        print(listing.data_sets_and_strategies())
-        return
     say = narrator(options.quiet)
     if set(chosen_methods(options.methods)) <= set(REFERENCES):
         raise UserError("--methods names references alone: name a method to compare with them")

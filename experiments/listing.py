@@ -1,12 +1,32 @@
-"""What --list prints: the data sets and the strategies, a line each."""
+"""What --list prints: the data sets and the strategies, a line each.
+
+Nothing here waits for torch, scikit-learn or pandas, so that --list answers at once.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
 
 from common.kinds import LabelSource
+from common.plugins import use_files
+from common.registry import check_free
 from data_prep.catalogue import DATASETS, SCRIPTS
 from data_prep.places import state
 from strategies.base import Reference
-from strategies.registry import VALIDATION_FORM, methods
+from strategies.registry import REFERENCES, STRATEGIES, VALIDATION_FORM, methods
 
 LABELS = {LabelSource.TRUE: "true labels, bought", LabelSource.OWN: "no label bought"}
+
+
+def use_plugins(paths: Iterable[Path], model: str = "") -> None:
+    """Add what these files bring to the strategies, the references and the data sets.
+
+    model : what --model names.
+    Raises UserError if one of them cannot be used, or if a name or a title is taken.
+    """
+    use_files(paths, model)
+    methods = {**STRATEGIES.data, **REFERENCES.data}
+    check_free("method", methods, "STRATEGIES", "REFERENCES")
+    check_free("data set", DATASETS.data, "DATASETS")
 
 
 def data_sets_and_strategies() -> str:

@@ -31,6 +31,7 @@ from strategies.base import (
     Query,
     Reference,
     Strategy,
+    load_libraries,
     start_rows,
     to_numpy,
 )
@@ -207,6 +208,7 @@ class _Run:
     picks: list[PickRecord] = field(default_factory=list)
 
     def __post_init__(self):
+        load_libraries(self.method)
         self.labeled = self.start = start_rows(self.method, self.split)
         self.labels = self.split.y[self.labeled]
         self.left = np.arange(len(self.split.pool))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from numerics.hessian import DENSE_PARAMETERS
+from numerics.limits import DENSE_PARAMETERS
 from strategies.base import Memory, Picks, Query
 
 

@@ -1,17 +1,13 @@
 """What main_binary.py, main_multi.py and main_llm.py share: open a data set, print a result."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from common.cli import seeds_words
 from common.escape import terminal
 from common.kinds import PenaltyRule, Protocol, Task
-from common.plugins import use_files
-from common.registry import check_free
-from data_prep.catalogue import DATASETS
 from data_prep.columns import decision_lines
 from data_prep.files import provenance_lines
 from data_prep.image_encoder import encode
@@ -22,21 +18,9 @@ from experiments.options import ExperimentOptions
 from experiments.penalty import l2_text
 from experiments.results import Result, earlier_note
 from experiments.settings import check_task, find_device
-from strategies.registry import REFERENCES, STRATEGIES
+from strategies.registry import REFERENCES
 
 ILL_CONDITIONED = 1e8  # above it a user is told even with --quiet
-
-
-def use_plugins(paths: Iterable[Path], model: str = "") -> None:
-    """Add what these files bring to the strategies, the references and the data sets.
-
-    model : what --model names.
-    Raises UserError if one of them cannot be used, or if a name or a title is taken.
-    """
-    use_files(paths, model)
-    methods = {**STRATEGIES.data, **REFERENCES.data}
-    check_free("method", methods, "STRATEGIES", "REFERENCES")
-    check_free("data set", DATASETS.data, "DATASETS")
 
 
 def open_table(options: ExperimentOptions, task: Task | None, say: Callable[[str], None]) -> Table:

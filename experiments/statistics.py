@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
 from scipy.stats import ttest_rel, wilcoxon
-from statsmodels.stats.multitest import multipletests
 
 from common.kinds import TextEnum
 from experiments.metrics import ACCURACY, DECIMALS, Metric, by_round
@@ -88,6 +87,8 @@ def _tests(area: pd.DataFrame) -> pd.DataFrame:
 
     area : methods × seeds, the larger the better.
     """
+    from statsmodels.stats.multitest import multipletests  # a single seed need not wait for it
+
     means = area.mean(axis=1)
     tested = list(means.index)
     rivals = [means.drop(method).idxmax() for method in tested]

@@ -27,12 +27,9 @@ from numerics.conjugate_gradients import (
     conjugate_gradients,
     kronecker_preconditioner,
 )
+from numerics.limits import DENSE_PARAMETERS, SOFTMAX_DENSE_PARAMETERS
 from numerics.linear import as_tensor, project, pull_back, ridge
 
-DENSE_PARAMETERS = 1_500  # most parameters for which H is inverted, or factored by "auto"
-# Above so many parameters of a softmax, CG is faster than a factor. For one unit the factor is
-# faster up to the limit above (benchmarks/solvers.py).
-SOFTMAX_DENSE_PARAMETERS = 250
 BLOCK_ENTRIES = 500_000  # numbers in a block of rows: 4 MB, which stay in the processor's cache
 COPIED_ENTRIES = 16_000_000  # most numbers in X for which a float32 copy is made: 64 MB
 

@@ -1,16 +1,15 @@
 """The six strategies of the paper's figures that buy true labels (arXiv 2405.17627, section 4)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np
-from modAL.uncertainty import entropy_sampling, margin_sampling, uncertainty_sampling
-from sklearn.base import clone
-from sklearn.tree import DecisionTreeRegressor
 
 from common.kinds import LabelSource
-from influence import benefit, class_numbers
-from numerics.linear import project
 from strategies.base import Picks, Query, highest, strategy
+
+MODAL = ("modAL.uncertainty",)
 
 
 @strategy("Random", "rows at random", labels=LabelSource.TRUE)
@@ -19,18 +18,31 @@ def random(query: Query) -> Picks:
     return Picks(rows, None, np.full(query.budget, np.nan))
 
 
-@strategy("Entropy", "largest entropy of p(c|x)", labels=LabelSource.TRUE)
+@strategy("Entropy", "largest entropy of p(c|x)", labels=LabelSource.TRUE, libraries=MODAL)
 def entropy(query: Query) -> Picks:
+    from modAL.uncertainty import entropy_sampling
+
     return _modal(query, entropy_sampling)
 
 
-@strategy("Margin", "smallest gap between the two likeliest classes", labels=LabelSource.TRUE)
+@strategy(
+    "Margin",
+    "smallest gap between the two likeliest classes",
+    labels=LabelSource.TRUE,
+    libraries=MODAL,
+)
 def margin(query: Query) -> Picks:
+    from modAL.uncertainty import margin_sampling
+
     return _modal(query, margin_sampling)
 
 
-@strategy("Uncertainty", "smallest p of the likeliest class", labels=LabelSource.TRUE)
+@strategy(
+    "Uncertainty", "smallest p of the likeliest class", labels=LabelSource.TRUE, libraries=MODAL
+)
 def uncertainty(query: Query) -> Picks:
+    from modAL.uncertainty import uncertainty_sampling
+
     return _modal(query, uncertainty_sampling)
 
 
@@ -51,6 +63,7 @@ def _modal(query: Query, sampler: Callable) -> Picks:
     labels=LabelSource.TRUE,
     reads_validation=True,
     legacy_seed=0,
+    libraries=("sklearn.tree",),
 )
 def pred_infl(query: Query) -> Picks:
     pool, predicted = query.memory.kept.get("predicted", (None, None))
@@ -66,6 +79,11 @@ def pred_infl(query: Query) -> Picks:
 
 def _predicted_influence(query: Query) -> np.ndarray:
     """The influence of every row of the first pool, as a regression tree predicts it: (N,)."""
+    from sklearn.base import clone
+    from sklearn.tree import DecisionTreeRegressor
+
+    from influence import benefit, class_numbers
+
     X, y = query.X_labeled[: query.initial], query.y_labeled[: query.initial]
     model = clone(query.model).set_params(l2=0.01, solver="newton").fit_tensors(X, y)
     scores = benefit(model, X, query.X_validation, query.y_validation, X)  # (m, K)
@@ -83,6 +101,8 @@ def _predicted_influence(query: Query) -> np.ndarray:
     reads_validation=True,
 )
 def isal(query: Query) -> Picks:
+    from numerics.linear import project
+
     logits = project(query.pool, query.model.theta_)[query.left]
     predicted = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
     benefits = query.benefit()

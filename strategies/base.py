@@ -6,20 +6,26 @@ A ``Reference`` picks nothing: it names the rows to train on, to show what their
 are the true ones, or for the pool its own.
 """
 
+from __future__ import annotations
+
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-import torch
 
 from common.kinds import HessianRows, LabelSource
-from data_utils import Split
-from influence import Influence, hessian
-from models import LogisticRegression
-from numerics.hessian import DENSE_PARAMETERS
-from strategies.span_regression import SpanRegression, takes_span
+from numerics.limits import DENSE_PARAMETERS
+
+if TYPE_CHECKING:  # what --list need not wait for
+    import torch
+
+    from data_utils import Split
+    from influence import Influence
+    from models import LogisticRegression
 
 Generator = np.random.Generator | np.random.RandomState
 
@@ -88,12 +94,17 @@ class Query:
     @cached_property
     def X_pool(self) -> torch.Tensor:
         """The rows that can be picked, (n, D): a copy, made for the strategies that ask for it."""
+        import torch
+
         return self.pool[torch.as_tensor(self.left, device=self.pool.device)]
 
     def influence(
         self, model: LogisticRegression | None = None, X_labeled: torch.Tensor | None = None
     ) -> Influence:
         """Benefits on this round's data, or with a later model and labeled set."""
+        from influence import Influence, hessian
+        from strategies.span_regression import SpanRegression, takes_span
+
         model = model or self.model
         X, weights = self.X_labeled if X_labeled is None else X_labeled, None
         if self.settings.hessian == HessianRows.POOL:
@@ -147,6 +158,7 @@ class Strategy:
     one_by_one : it refits the model after every single pick.
     weighted : it prefers labels that the model holds likely, by benefit times p(c|x) or by picking
         the predicted label alone.
+    libraries : the modules that it alone imports, see ``load_libraries``.
     """
 
     name: str
@@ -159,6 +171,7 @@ class Strategy:
     legacy_seed: int = 2026
     one_by_one: bool = False
     weighted: bool = False
+    libraries: tuple[str, ...] = ()
 
     @property
     def gives_labels(self) -> bool:
@@ -176,6 +189,7 @@ class Reference:
     label_pool : gives the first pool labels (N,), and ``rows`` are the labeled rows and then the
         pool. None: all rows are trained on with their true labels, and those of the pool are
         bought.
+    libraries : as of a Strategy.
     """
 
     name: str
@@ -184,12 +198,21 @@ class Reference:
     rows: Callable[[Split], np.ndarray]
     reads_validation: bool = False
     label_pool: Callable[[Query], np.ndarray] | None = None
+    libraries: tuple[str, ...] = ()
     trains_on_validation: ClassVar[bool] = False
 
     @property
     def gives_labels(self) -> bool:
         """Whether it gives labels of its own."""
         return self.label_pool is not None
+
+
+def load_libraries(method: Strategy | Reference) -> None:
+    """Import what this method alone needs, before its seconds are counted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what a library imports itself
+        for library in method.libraries:
+            import_module(library)
 
 
 def start_rows(method: Strategy | Reference, split: Split) -> np.ndarray:
@@ -219,6 +242,8 @@ def strategy(
 
 def to_numpy(values: Any) -> np.ndarray:
     """A tensor, on whichever device, or anything like an array as a NumPy array."""
+    import torch
+
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 
@@ -228,6 +253,8 @@ def highest(scores: torch.Tensor, count: int) -> torch.Tensor:
     Scores that differ by less than a billionth of the largest are ties, so that neither the solver
     nor the rounding of a product decides between twins.
     """
+    import torch
+
     finite = scores[torch.isfinite(scores)].abs()
     largest = float(finite.max()) if len(finite) else 0.0
     grid = max(1e-9, 100 * torch.finfo(scores.dtype).eps) * largest

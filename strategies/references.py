@@ -4,11 +4,17 @@ They are true labels of the validation rows or of the pool, or labels that semi-
 gives the whole pool.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from data_utils import Split
 from strategies.base import Reference
-from strategies.semi_supervised import self_trained_labels, spread_labels
+from strategies.semi_supervised import LIBRARIES, self_trained_labels, spread_labels
+
+if TYPE_CHECKING:  # what --list need not wait for
+    from data_utils import Split
 
 
 def _labeled_and_validation(split: Split) -> np.ndarray:
@@ -43,6 +49,7 @@ self_training_pool = Reference(
     "no picks: trained on the labeled rows and the whole pool, which self-training labels",
     _labeled_and_pool,
     label_pool=self_trained_labels,
+    libraries=LIBRARIES,
 )
 
 label_spreading_pool = Reference(
@@ -51,4 +58,5 @@ label_spreading_pool = Reference(
     "no picks: trained on the labeled rows and the whole pool, which label spreading labels",
     _labeled_and_pool,
     label_pool=spread_labels,
+    libraries=LIBRARIES,
 )

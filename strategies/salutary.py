@@ -4,14 +4,20 @@
 three add.
 """
 
+from __future__ import annotations
+
 from copy import deepcopy
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from common.kinds import LabelSource
-from influence import Influence
 from strategies.base import Picks, Query, highest, strategy
+
+if TYPE_CHECKING:  # what --list need not wait for
+    import torch
+
+    from influence import Influence
 
 # So many of the best candidates by first order get the finite step. With more than two classes the
 # pick lay within the first 55 of 2,000 on wine, digits and waveform.
@@ -73,6 +79,8 @@ def score(
     these. Otherwise all rows of X (n, D)
     are candidates. weighted : each benefit times p(c|x). taken (n,) : rows that cannot be picked.
     """
+    import torch
+
     weights = influence.class_probabilities(X) if weighted else X.new_ones(1, 1).expand(len(X), 1)
     scores = (influence.first(X) * weights).masked_fill(taken[:, None], -torch.inf)
     rows = torch.arange(len(X), device=X.device)
@@ -100,6 +108,8 @@ def _best_at_once(query: Query, *, weighted: bool) -> Picks:
 
 def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
     """``budget`` times the row that scores highest, each after a refit on all before it."""
+    import torch
+
     taken = _taken(query)
     finite = finite and query.model.theta_.numel() <= query.settings.finite_parameters
     model = deepcopy(query.model).set_params(solver="newton", warm_start=True)
@@ -128,6 +138,8 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
 
 def _taken(query: Query) -> torch.Tensor:
     """Which rows of the first pool cannot be picked any more: bool (N,)."""
+    import torch
+
     taken = torch.ones(len(query.pool), dtype=torch.bool, device=query.pool.device)
     taken[query.left] = False
     return taken

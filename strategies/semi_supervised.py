@@ -4,20 +4,20 @@ No validation label is read. Classes are class numbers here, because scikit-lear
 label" and could be a class of the user's.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from scipy.sparse import csr_matrix
-from sklearn.base import clone
-from sklearn.neighbors import kneighbors_graph
-from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from common.kinds import LabelSource
-from influence import class_numbers
-from numerics.linear import class_probabilities
 from strategies.base import Picks, Query, highest, strategy
 
+if TYPE_CHECKING:  # what --list need not wait for
+    from scipy.sparse import csr_matrix
+    from sklearn.semi_supervised import SelfTrainingClassifier
+
+LIBRARIES = ("sklearn.neighbors", "sklearn.semi_supervised")
 UNLABELED = -1
 NEIGHBOURS = 7  # scikit-learn's default
 # Zhou et al. have 0.99, scikit-learn 0.2. On electric, wine, bank, waveform, mnist (pca:50) and
@@ -31,9 +31,12 @@ MOST_STEPS = 1000  # at ALPHA about 60 are enough
     "Self-training",
     "the surest predictions, with the predicted label (Lee 2013)",
     labels=LabelSource.OWN,
+    libraries=LIBRARIES,
 )
 def self_training(query: Query) -> Picks:
     """One step of self-training: the rows that the model is surest of."""
+    from numerics.linear import class_probabilities
+
     once = _self_trained(query, criterion="k_best", k_best=query.budget, max_iter=1)
     size = len(query.y_labeled)
     rows = np.flatnonzero(once.labeled_iter_[size:] == 1)
@@ -58,6 +61,10 @@ def self_trained_labels(query: Query) -> np.ndarray:
 
 def _self_trained(query: Query, **options) -> SelfTrainingClassifier:
     """Self-training of the query's model, from the labeled rows, over what is left of the pool."""
+    import torch
+    from sklearn.base import clone
+    from sklearn.semi_supervised import SelfTrainingClassifier
+
     X = torch.cat([query.X_labeled, query.X_pool]).cpu().numpy()
     codes = np.append(_codes(query), np.full(len(query.left), UNLABELED))
     return SelfTrainingClassifier(clone(query.model), **options).fit(X, codes)
@@ -67,9 +74,12 @@ def _self_trained(query: Query, **options) -> SelfTrainingClassifier:
     "Label spreading",
     "the surest labels that spread over a graph of neighbours (Zhou et al. 2004)",
     labels=LabelSource.OWN,
+    libraries=LIBRARIES,
 )
 def label_spreading(query: Query) -> Picks:
     """The labeled rows, with all labels given so far, spread their labels to their neighbours."""
+    import torch
+
     spread = _spread(query)
     rows = highest(torch.as_tensor(spread.sure[query.left]), query.budget).numpy()
     labels = query.model.classes_[spread.codes[query.left[rows]]]
@@ -93,6 +103,9 @@ def _spread(query: Query) -> _Spread:
 
     A row that no label reaches gets the model's prediction, and is not sure at all.
     """
+    import torch
+    from sklearn.semi_supervised import LabelSpreading
+
     graph = _neighbours(query)
     codes, labeled = np.full(graph.shape[0], UNLABELED), _codes(query)
     codes[: query.initial] = labeled[: query.initial]
@@ -114,6 +127,9 @@ def _neighbours(query: Query) -> csr_matrix:
     Two rows are neighbours if either is among the nearest of the other. The graph is made once if
     the features stay the same, as they do but for a network's last layer.
     """
+    import torch
+    from sklearn.neighbors import kneighbors_graph
+
     pool, graph = query.memory.kept.get("neighbours", (None, None))
     if pool is not query.pool:
         X = torch.cat([query.X_labeled[: query.initial], query.pool]).cpu().numpy()
@@ -125,4 +141,6 @@ def _neighbours(query: Query) -> csr_matrix:
 
 def _codes(query: Query) -> np.ndarray:
     """The class numbers of the labeled rows, (m,)."""
+    from influence import class_numbers
+
     return class_numbers(query.model, query.y_labeled).cpu().numpy()

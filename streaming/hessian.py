@@ -9,7 +9,8 @@ from common.parallel import Workers, spread
 from influence import hessian
 from models import LogisticRegression
 from numerics.conjugate_gradients import Preconditioner, without_mean
-from numerics.hessian import DENSE_PARAMETERS, Hessian
+from numerics.hessian import Hessian
+from numerics.limits import DENSE_PARAMETERS
 from numerics.validation import check_model
 from streaming.pools import Chunks, ChunkTask, chunks, pool_for, read
 

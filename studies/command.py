@@ -15,7 +15,7 @@ from data_prep.columns import decision_lines
 from data_prep.feature_choice import split_token
 from data_prep.reading import TableReading, as_option
 from data_utils import Table, load
-from experiments.pipeline import use_plugins
+from experiments.listing import use_plugins
 from experiments.settings import check_split_column
 from strategies.registry import REFERENCES, known_methods
 from studies.base import Study

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from common.errors import UserError
 from common.kinds import TextEnum
 from data_utils import Split
-from numerics.hessian import DENSE_PARAMETERS
+from numerics.limits import DENSE_PARAMETERS
 from studies.base import Finding, study
 from studies.bench import Bench
 from studies.drawing import GREY, RULE_COLOURS, legend_above, panels

@@ -7,9 +7,8 @@ import main_binary
 from common.errors import UserError
 from common.plugins import blamed, in_use, use_files
 from data_utils import load
-from experiments.listing import data_sets_and_strategies
+from experiments.listing import data_sets_and_strategies, use_plugins
 from experiments.loop import run
-from experiments.pipeline import use_plugins
 from experiments.store import method_code
 from models import LogisticRegression
 from strategies.registry import (

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from sklearn import neighbors
 from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 import models as ours
 from common.kinds import PenaltyRule
 from experiments.loop import run
-from strategies import semi_supervised
 from tests.helpers import pick, query_of, query_on, split_of, strict
 
 
@@ -53,9 +53,9 @@ def test_label_spreading_is_that_of_zhou_et_al_from_all_labels_so_far():
 
 def test_the_graph_of_neighbours_is_made_once_in_a_run(monkeypatch):
     made = []
-    watched = semi_supervised.kneighbors_graph
+    watched = neighbors.kneighbors_graph
     monkeypatch.setattr(
-        semi_supervised, "kneighbors_graph", lambda *given: made.append(1) or watched(*given)
+        neighbors, "kneighbors_graph", lambda *given: made.append(1) or watched(*given)
     )
     run(split_of("breast_cancer"), "label_spreading", strict(rounds=3, budget=5), 0)
     assert made == [1]
