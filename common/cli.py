@@ -145,8 +145,8 @@ def interruptible_imports() -> Iterator[None]:
     """Let Ctrl-C end the program on the spot: some libraries swallow it while they load.
 
     They are loaded without the user's settings of matplotlib, which may be of another version.
-    What they have made lasts until the end. So the garbage collector need not look at it again,
-    which takes a tenth of a second each time.
+    What they have made lasts until the end. So the garbage collector need not look at it: not while
+    they load, which would take a tenth of that time, and not later, a tenth of a second each time.
     """
 
     def leave(*_) -> None:
@@ -157,10 +157,14 @@ def interruptible_imports() -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     if may_be_handled():
         signal.signal(signal.SIGINT, leave)
+    collecting = gc.isenabled()
+    gc.disable()
     try:
         yield
         gc.freeze()
     finally:
+        if collecting:
+            gc.enable()
         signal.signal(signal.SIGINT, before)
 
 
