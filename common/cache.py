@@ -9,6 +9,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import alone_in
+from common.leftovers import remove_leftovers
 from common.seal import sealed, unsealed
 
 
@@ -65,6 +66,7 @@ def cached_array(
                 stream.flush()
                 os.fsync(stream.fileno())
             part.replace(path)
+            remove_leftovers(folder, {path.name}, dot="")
     except OSError as error:
         raise unwritable_cache(folder, error) from error
     return array

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from common.errors import UserError
 from common.escape import spreadsheet
+from common.leftovers import remove_leftovers
 
 if TYPE_CHECKING:  # what --list need not wait for
     import pandas as pd
@@ -91,6 +92,7 @@ def prepare_folder(folder: Path) -> None:
         with alone_in(folder):
             _stage(folder, {"probe": b""})
             _clear(folder)
+            remove_leftovers(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
@@ -115,6 +117,7 @@ def write_files(
             finally:
                 if not (folder / STAGE / UNDO).exists():
                     _clear(folder)
+            remove_leftovers(folder, files)
     except OSError as error:
         raise _unwritable(folder, error) from error
 

@@ -17,6 +17,7 @@ import torch
 from common.cli import told_if_stopped
 from common.errors import UserError
 from common.files import prepare_folder
+from common.leftovers import remove_unfinished
 from common.parallel import Workers, few_threads, spread
 from data_utils import Split, Table
 from experiments.loop import Features, RunRecords, check_pool, run
@@ -44,6 +45,7 @@ def run_experiment(
     """
     folder = folder_of(settings, table)
     prepare_folder(folder)
+    remove_unfinished(folder)
     split = split_of(settings.seeds[0])  # the splits of all seeds have the same sizes
     check_pool(split, settings.loop)
     store = Store.of(folder, settings, table)

@@ -44,18 +44,42 @@ def test_a_killed_run_leaves_nothing_after_the_next(tmp_path):
     """P8: the next run of the command removes the stage, and no file of the user's."""
     folder = tmp_path / "breast_cancer-paper"
     folder.mkdir()
-    for name in (".curves.csv.123.part", ".probe.7", "mine.part"):
+    mine = {".curves.csv.1.part", ".probe.9.txt", "mine.part", ".mine.csv.9999999.part"}
+    for name in mine:  # the process 1 lives
         (folder / name).write_text("a file of the user's")
     killed(STAGED, str(folder))
     assert (folder / files.STAGE).is_dir()
     quick = "--dataset breast_cancer --rounds 1 --budget 3 --methods random --no-plot --quiet"
     assert main("binary", [*quick.split(), "--out", str(tmp_path)]) == 0
     named = {path.name for path in folder.iterdir()}
-    mine = {".curves.csv.123.part", ".probe.7", "mine.part"}
     assert named == mine | {"curves.csv", "picks.csv", "run.json", "runs"}
     assert not list(folder.rglob(files.STAGE))
     killed(STAGED, str(folder))
     assert len(load_results(tmp_path)) == 2  # what is staged is no result
+
+
+def test_what_killed_runs_of_0_5_1_left_goes_too(tmp_path, monkeypatch):
+    """P8: their parts, their probes and their unfinished runs, but no folder with other files."""
+    monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "breast_cancer-paper"
+    left = (
+        ".curves.csv.9999999.part", ".curves.png.9999999.part", ".probe.9999999",
+        "unfinished-8018c8ad0c9afdc2/random-0.json",
+        "unfinished-8018c8ad0c9afdc2/.entropy-0.json.9999999.part",
+        "unfinished-c295ef69f457cafe/tuned-0123456789abcdef01234567.json",
+    )  # fmt: skip
+    mine = ("unfinished-0123456789abcdef/notes.txt", "unfinished-thesis/random-0.json")
+    cut = tmp_path / "cache/features/a.npy.9999999.part"
+    for path in (*(folder / name for name in (*left, *mine)), cut):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("cut")
+    quick = "--dataset breast_cancer --rounds 1 --budget 3 --methods random --quiet --out"
+    assert main("binary", [*quick.split(), str(tmp_path)]) == 0
+    cached_array("a", 5, lambda: np.eye(5))
+    assert [path.name for path in cut.parent.iterdir()] == ["a.npy"]
+    assert all((folder / name).read_text() == "cut" for name in mine)
+    assert not [name for name in left if (folder / name).exists()]
+    assert not (folder / "unfinished-8018c8ad0c9afdc2").exists()
 
 
 def test_a_cut_array_of_a_killed_run_is_written_over(tmp_path, monkeypatch):
