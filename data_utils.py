@@ -29,7 +29,7 @@ from data_prep.split_rules import Parts, given_parts, standard_parts
 class Table:
     """A loaded data set, its files, and the place it came from.
 
-    tried : the places that did not have it.
+    tried : of the places that did not have it, what is said, such as "not in datasets/".
     """
 
     dataset: Dataset
@@ -94,7 +94,11 @@ def load(
             + ", ".join(map(str, classes))
         )
     looked = list(places(dataset, data_dir, source))
-    tried = looked[: looked.index(found.place)] if found.place in looked else looked
+    passed = looked[: looked.index(found.place)] if found.place in looked else looked
+    tried = [
+        f"{'damaged' if found.damaged and place == 'the cache' else 'not'} in {place}"
+        for place in passed
+    ]
     return Table(dataset, data, tuple(facts for _, facts in read), found.place, tuple(tried))
 
 
@@ -225,7 +229,7 @@ def _standardised(X: np.ndarray, fit_on: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         scaler = StandardScaler().fit(X[fit_on])
         X = scaler.transform(X)
-    fine = np.isfinite(scaler.scale_) & np.isfinite(X).all(axis=0)
+        fine = np.isfinite(scaler.scale_) & np.isfinite(np.square(X)).all(axis=0)
     if not fine.all():
         raise UserError(
             f"feature {int(fine.argmin())} has numbers too large to standardise: divide them by "

@@ -24,6 +24,7 @@ from math import isfinite
 from typing import Any
 
 import torch
+from numpy.linalg import LinAlgError
 
 from models import LogisticRegression
 from numerics import validation
@@ -295,8 +296,8 @@ class Influence:
     ) -> torch.Tensor:
         """``score`` of X, ``rows`` rows at a time: (n, K).
 
-        Raises ValueError for a number that is not finite. It makes a score of its row NaN or
-        infinite, and there are fewer scores than features to look at.
+        Raises ValueError for a number that is not finite, and its subclass LinAlgError if a benefit
+        overflows. Both make a score NaN or infinite, and there are fewer scores than features.
         """
         if not len(X):
             return self.gradient.new_empty(0, len(self.model.classes_))
@@ -312,7 +313,7 @@ class Influence:
             for i in range(0, len(X), rows):
                 validation.check_finite(as_tensor(X[i : i + rows], *place), "the pool", i)
             row = int((~torch.isfinite(scores)).any(1).nonzero()[0])
-            raise ValueError(
+            raise LinAlgError(
                 f"the benefit of row {row} of the pool is too large for {scores.dtype}: scale the "
                 "features"
             )

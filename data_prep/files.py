@@ -60,9 +60,11 @@ def provenance_lines(
     tried: Sequence[str] = (),
     unit: str = "rows",
 ) -> Iterator[str]:
-    """Where the data set ``name`` was found, which files were read, and what was dropped."""
-    missed = "".join(f"not in {other}, " for other in tried)
-    yield f"{name}: {missed}found in {place}"
+    """Where the data set ``name`` was found, which files were read, and what was dropped.
+
+    tried : of the places that did not have it, what is said.
+    """
+    yield f"{name}: {', '.join([*tried, f'found in {place}'])}"
     for file in files:
         yield f"read {file.path}: {file.rows:,} {unit}, sha256 {file.sha256[:12]}"
         if file.known_contents is False:

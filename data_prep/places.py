@@ -21,11 +21,15 @@ SHIPPED = ROOT / "datasets"
 
 @dataclass(frozen=True)
 class Found:
-    """The place that has a data set, and the version and the paths that are there."""
+    """The place that has a data set, and the version and the paths that are there.
+
+    damaged : whether the cache had it, but not as it was fetched.
+    """
 
     place: str
     version: Version
     paths: list[Path]
+    damaged: bool = False
 
     @property
     def state(self) -> str:
@@ -70,6 +74,15 @@ def find(
     return None
 
 
+def cache_is_damaged(dataset: Dataset) -> bool:
+    """Whether the cache has files of the data set, but no version of it as it was fetched."""
+    folder = cache_folder(dataset.name)
+    names = {"sha256.json", *(file.name for v in dataset.versions for file in v.files)}
+    return any((folder / name).exists() for name in names) and not any(
+        cached(folder, version.files) for version in dataset.versions
+    )
+
+
 def find_full(dataset: Dataset, data_dir: Path | None = None) -> Found | None:
     """The first version of the data set in the nearest place that has it, or None.
 
@@ -86,6 +99,8 @@ def state(dataset: Dataset) -> str:
     if found := find(dataset):
         return found.state
     if any(version.way for version in dataset.versions):
+        with suppress(UserError):  # there is no home
+            return "network" + ", for the cache's is damaged" * cache_is_damaged(dataset)
         return "network"
     return f"--data-dir with {dataset.versions[0].files[0].name}"
 
@@ -119,13 +134,14 @@ def fetch_dataset(
     Raises MissingData if no way brings it.
     """
     folder = cache_folder(dataset.name)
-    problems = []
+    damaged = source != Source.SHIPPED and cache_is_damaged(dataset)
+    problems = [f"what the cache {folder} has is damaged"] if damaged else []
     if source != Source.SHIPPED:
         ways = [(version.way, version) for version in dataset.versions if version.way]
         for way, version in sorted(ways, key=lambda pair: not isinstance(pair[0], Uci)):
             try:
                 paths = fetch(way, version.files, folder, quiet, out_of_reach)
-                return Found("the network", version, paths)
+                return Found("the network", version, paths, damaged)
             except Unreachable as error:
                 problems.append(f"{way.address} cannot be reached ({error})")
                 break  # nor can the other ways of the same host

@@ -35,14 +35,14 @@ class FeatureMaker:
     def features(self, cells: pd.DataFrame, table: Misfits | str) -> np.ndarray:
         """Features (n, D), standardised and finite. table : see ``Columns.transform``.
 
-        Raises UserError as ``Columns.transform`` does, and for numbers that overflow.
+        Raises UserError as ``Columns.transform`` does, and for numbers whose squares overflow.
         """
         X = self.columns.transform(cells, table)
         if not len(X):  # scikit-learn refuses it
             return X
         with np.errstate(all="ignore"):
             X = self.scaler.transform(X)  # fills NaN
-        bad = ~np.isfinite(X)
+            bad = ~np.isfinite(np.square(X))  # influence multiplies features
         if bad.any():
             name = self.columns.names[int(bad.any(axis=0).argmax())]
             raise UserError(

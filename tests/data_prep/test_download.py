@@ -77,7 +77,7 @@ def test_ucis_client_gives_the_matrix_of_the_file(name, archive, shared_data):
 
 def test_a_later_run_does_not_touch_the_network(archive, shared_data, cache):
     first = load("diabetes")
-    assert first.tried == ("datasets/", "the cache")
+    assert first.tried == ("not in datasets/", "not in the cache")
     asked = len(archive.requests)
     again = load("diabetes")
     assert (again.place, len(archive.requests)) == ("the cache", asked)
@@ -199,6 +199,7 @@ def test_a_damaged_cache_is_fetched_anew(damage, archive, shared_data, cache):
         path.write_text(text[:20_000] if damage == "cut" else text.replace("22", "33", 1))
     again = load("diabetes")
     assert again.place == "the network"
+    assert again.tried == ("not in datasets/", "damaged in the cache")
     np.testing.assert_array_equal(again.data.X, expected)
     assert load("diabetes").place == "the cache"
 

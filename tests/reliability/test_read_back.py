@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from data_prep.places import SHIPPED
 from experiments.loop import PickRecord, RoundRecord, RunRecords
 from experiments.store import Store, UnusableRun
 from llm.finetuning import FineTuner, FinishedTraining
+from tests.helpers import error_of, main
 
 HERE = "experiment-a"
 
@@ -210,3 +212,19 @@ def test_f9_sums_that_are_no_object_mean_that_nothing_is_cached(tmp_path, text):
         (tmp_path / file.name).write_text("x")
     (tmp_path / "sha256.json").write_bytes(text.encode("latin-1"))
     assert cached(tmp_path, files) is None
+
+
+@pytest.mark.parametrize("name", ["messidor_features.arff", "uci-329.csv", "sha256.json"])
+def test_a_damaged_download_that_cannot_be_fetched_again_is_told_as_such(
+    name, tmp_path, monkeypatch, capsys
+):
+    """P18: it is there, so it is not said to be nowhere; by --list too."""
+    monkeypatch.setenv("SALUTARY_ARCHIVE", "http://127.0.0.1:9")
+    monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path))
+    (tmp_path / "diabetes").mkdir()
+    (tmp_path / "diabetes" / name).write_text("cut")
+    assert main("binary", ["--dataset", "diabetes", "--out", str(tmp_path / "out")]) == 2
+    assert f"what the cache {tmp_path}/diabetes has is damaged; " in error_of(capsys)
+    assert main("binary", ["--list"]) == 0
+    (line,) = re.findall(r"^ +diabetes .*", capsys.readouterr().out, re.M)
+    assert "the cache's is damaged" in line
