@@ -22,7 +22,7 @@ from typing import Any
 
 from common.ctrl_c import ctrl_c_again, may_be_handled
 from common.errors import UserError
-from common.escape import terminal
+from common.escape import plain, shorten_path, terminal
 from common.kinds import ModelKind, PenaltyRule
 from common.printing import careful_streams
 
@@ -73,13 +73,13 @@ def _exit_code(
     except SystemExit:  # of --help
         return 0
     except UserError as error:
-        print(terminal(f"error: {error}"), file=sys.stderr)
+        print(plain(f"error: {error}"), file=sys.stderr)
         return 2
     except (MemoryError, OSError, RuntimeError, ImportError, SystemError) as error:
         words = shortage(error)
         if not words:
             raise
-        print(terminal(f"error: {words}"), file=sys.stderr)
+        print(plain(f"error: {words}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print(_stopped(str(stop)), file=sys.stderr)
@@ -102,12 +102,6 @@ def shortage(error: BaseException) -> str:
         where = f"{shorten_path(error.filename)}: " if error.filename else ""
         return f"the system refuses: {where}{error.strerror or text}"
     return ""
-
-
-def shorten_path(path: Any) -> str:
-    """A path for a message: its beginning and its end if it is very long."""
-    text = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
-    return text if len(text) <= 300 else f"{text[:140]} … {text[-140:]}"
 
 
 def _stopped(kept: str) -> str:

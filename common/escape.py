@@ -5,7 +5,9 @@ formula or a link, or move a terminal's cursor.
 """
 
 import html as _html
+import os
 import re
+from typing import Any
 
 _MARKDOWN = {ord(sign): f"\\{sign}" for sign in "\\`*_[]|"} | {
     ord("&"): "&amp;",
@@ -30,7 +32,7 @@ def html(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The name of a file as one line of text that every encoding of Unicode can hold."""
+    """A text, such as the name of a file, as one line that every encoding of Unicode can hold."""
     return terminal(text).replace("\n", "\\n")
 
 
@@ -61,3 +63,9 @@ def terminal(text: str) -> str:
     return "".join(
         sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text
     )
+
+
+def shorten_path(path: Any) -> str:
+    """A path for a message: its beginning and its end if it is very long."""
+    text = os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else str(path)
+    return text if len(text) <= 300 else f"{text[:140]} … {text[-140:]}"

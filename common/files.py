@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from common.errors import UserError
-from common.escape import spreadsheet
+from common.escape import shorten_path, spreadsheet
 from common.leftovers import remove_leftovers
 
 if TYPE_CHECKING:  # what --list need not wait for
@@ -370,6 +370,6 @@ def _unwritable(folder: Path, error: OSError) -> UserError:
     name = Path(str(error.filename)).name if error.filename else ""
     which = f"{name}: " if name not in ("", folder.name, STAGE) else ""
     return UserError(
-        f"cannot write to {folder}: {which}{error.strerror}; nothing there was changed, "
-        "make room or name another folder with --out"
+        f"cannot write to {shorten_path(folder)}: {which}{error.strerror}; nothing there was "
+        "changed, make room or name another folder with --out"
     )

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pyarrow
 
 from common.errors import UserError
+from common.escape import shorten_path
 
 BAD_PACKING = (EOFError, zlib.error, gzip.BadGzipFile)
 UNREADABLE = (
@@ -45,6 +47,9 @@ def our_words(path: Path, form: str, encoding: str = "save it as UTF-8") -> Iter
             f"{path}: an {form} file needs openpyxl: pip install -r requirements.txt"
         ) from error
     except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno:  # the system's reason, not a library's
+            reason = f"{shorten_path(path)} cannot be read: {os.strerror(error.errno)}"
+            raise UserError(reason) from error
         if isinstance(error, BAD_PACKING) and path.name.lower().endswith(".gz"):
             raise UserError(
                 f"{path} is damaged or cut short, or not packed by gzip: copy or save it again"

@@ -20,6 +20,7 @@ import pandas as pd
 from prettytable import PrettyTable
 
 from common.escape import html
+from common.files import text_bytes
 from data_prep import formulas, tables
 from data_prep.columns import DECISION_HEAD, Misfits, decision_rows
 from data_prep.reading import is_place
@@ -82,7 +83,7 @@ def label_page(
         missing=more,
         labeled=html(outputs.labeled.name),
     )
-    return page.encode()
+    return text_bytes(page)
 
 
 def beside(name: str) -> str:

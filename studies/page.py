@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from string import Template
 
 from common.escape import html
+from common.files import text_bytes
 from studies.drawing import DARK, DPI, LIGHT, ColourScheme
 from studies.results import StudyResult
 from studies.wording import table_cells
@@ -18,12 +19,13 @@ from studies.wording import table_cells
 def html_page(results: Sequence[StudyResult], command: str) -> bytes:
     """The whole page, in UTF-8. command : the command line that makes it again."""
     names = [html(result.study.name) for result in results]
-    return PAGE.format(
+    page = PAGE.format(
         style=CSS,
         links="".join(f'<a href="#{name}">{name}</a>' for name in names),
         body="".join(map(_section, results)),
         command=html(command),
-    ).encode()
+    )
+    return text_bytes(page)
 
 
 def _section(result: StudyResult) -> str:

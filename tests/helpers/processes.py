@@ -1,6 +1,10 @@
-"""The processes of a session, as a test looks at them."""
+"""Processes that a test starts, looks at and ends."""
 
 import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psutil
 
@@ -15,3 +19,34 @@ def alive_in(session: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+@contextmanager
+def ended(session: int) -> Iterator[None]:
+    """Kill what is left of a session at the end, whatever happens."""
+    try:
+        yield
+    finally:
+        for pid in alive_in(session):
+            os.kill(pid, signal.SIGKILL)
+
+
+def assert_ends_with(parent: int, seconds: float = 10) -> None:
+    """Kill ``parent`` alone, which leads a session: all others of it end within ``seconds``."""
+    assert len(alive_in(parent)) > 1
+    os.kill(parent, signal.SIGKILL)
+    deadline = time.monotonic() + seconds
+    while alive_in(parent) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive_in(parent) == []
+
+
+def forked(action: Callable[[], object]) -> int:
+    """What a copy of this process ends with that does ``action``: -9 if it kills itself."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            action()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

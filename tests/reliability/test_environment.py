@@ -1,7 +1,6 @@
 """Nothing is assumed of the user's environment: locale, home, matplotlib, names, options."""
 
 import ast
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,27 +17,21 @@ from common.errors import UserError
 from common.program import source_files
 from streaming.pools import chunks
 from tests.helpers import ROOT, error_of, shell
+from tests.helpers.own_table import label_words, own_table
 
 RUN = "main_binary.py --dataset bank --rounds 1 --budget 2 --methods salutary --quiet --out".split()
 OWN = "--target y --rounds 1 --budget 2 --init 30 --methods random,salutary --quiet --out".split()
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "MPLBACKEND": "nope"},
-        {"MATPLOTLIBRC": "{folder}", "HOME": None, "PYTHONPATH": "{folder}"},
-    ],
-    ids=["F8 locale, F15 backend", "F15 usetex and bytes, F8 no home"],
-)
-def test_a_run_does_not_depend_on_the_environment(setting, tmp_path):
-    """F8, F15."""
+def test_a_run_does_not_depend_on_the_environment(tmp_path):
+    """F8, F15: a locale without UTF-8, no home, and settings of matplotlib that it cannot use."""
     (tmp_path / "matplotlibrc").write_bytes(b"text.usetex: True\nfont.family: \xff\n")
     (tmp_path / "sitecustomize.py").write_text(
         "import pwd\ndef no(*a): raise KeyError(a)\npwd.getpwuid = no\n"
     )
-    given = {k: v and v.format(folder=tmp_path) for k, v in setting.items()}
-    done = shell(*RUN, str(tmp_path / "out"), **given)
+    setting = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "HOME": None}
+    setting |= {"MPLBACKEND": "nope", "MATPLOTLIBRC": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    done = shell(*RUN, str(tmp_path / "out"), **setting)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert (tmp_path / "out/bank-paper/curves.png").stat().st_size > 1000
     assert (tmp_path / "out/bank-paper/picks.csv").is_file()
@@ -87,16 +80,6 @@ def test_f8_every_text_file_names_its_encoding():
 # --- names ---------------------------------------------------------------------------------------
 
 
-def own_table(folder: Path, name: bytes = b"own.csv", classes=("no", "yes")) -> str:
-    """A table that a line separates, under any name; its path as the shell gives it."""
-    X = np.random.default_rng(0).normal(size=(90, 2))
-    y = np.where(X[:, 0] + 0.1 * X[:, 1] > 0, *classes)
-    path = os.fsencode(folder) + b"/" + name
-    with open(path, "wb") as file:
-        file.write(pd.DataFrame(X, columns=["a", "$b_{c"]).assign(y=y).to_csv(index=False).encode())
-    return os.fsdecode(path)
-
-
 @pytest.mark.parametrize(
     "name",
     [b"$x_{y}$ \\frac.csv", b"\xff\xfe<b>|`_.csv", b"\x1b[31mred\n\x07.csv", b"$\\oops$.csv"],
@@ -104,7 +87,7 @@ def own_table(folder: Path, name: bytes = b"own.csv", classes=("no", "yes")) -> 
 )
 def test_f7_any_name_of_a_file_gives_all_results(name, tmp_path, capsys):
     """F7, P15."""
-    path = own_table(tmp_path, name, ("=cmd|$x$", "\x1b[31m_b\\"))
+    path = own_table(tmp_path, name, ("=cmd|$x$", "\x1b[31m_b\\"), ("a", "$b_{c"))
     assert main_binary.main(["--dataset", path, *OWN, str(tmp_path / "out")]) == 0
     (run,) = (tmp_path / "out").glob("*/run.json")
     assert {"curves.csv", "picks.csv", "curves.pdf"} <= {p.name for p in run.parent.iterdir()}
@@ -132,13 +115,6 @@ def test_p10_a_name_that_is_too_long_is_told_before_the_measurement(
     given = ["--labeled", table, "--unlabeled", table, "--target", "y", "--out", out]
     assert label.main(given) == 2
     assert "shorten it" in error_of(capsys)
-
-
-def test_p10_f7_a_table_whose_name_is_too_long_for_a_folder(tmp_path, capsys):
-    """P10."""
-    path = own_table(tmp_path, b"x" * 248 + b".csv")
-    assert main_binary.main(["--dataset", path, *OWN, str(tmp_path / "out")]) == 2
-    assert "File name too long" in error_of(capsys)
 
 
 # --- tables and options --------------------------------------------------------------------------
@@ -175,10 +151,13 @@ def test_f6_options_that_do_not_go_together(arguments, message, tmp_path, capsys
 
 
 def test_f6_all_and_a_method_by_name_and_one_validation_row(tmp_path, capsys):
-    """F6: a method that is asked for twice is run once; one validation row is enough, or told."""
-    few = "--dataset bank --rounds 1 --budget 2 --methods random,random,salutary --no-plot --out"
-    assert main_binary.main([*few.split(), str(tmp_path)]) == 0
-    table = pd.read_csv(own_table(tmp_path))
+    """F6: all methods are run once; one validation row is enough, or told."""
+    own = own_table(tmp_path)
+    few = "--target y --init 30 --rounds 1 --budget 1 --methods all,random --no-plot --quiet --out"
+    assert main_binary.main(["--dataset", own, *few.split(), str(tmp_path / "all")]) == 0
+    curves = pd.read_csv(tmp_path / "all/own-own-tuned/curves.csv")
+    assert (curves["method"] == "random").sum() == 2  # two rounds
+    table = pd.read_csv(own)
     parts = np.array(["labeled"] * 40 + ["pool"] * 20 + ["validation"] + ["test"] * 29)
     table.assign(part=parts).to_csv(tmp_path / "parts.csv", index=False)
     one = ["--dataset", str(tmp_path / "parts.csv"), "--split-column", "part", "--no-plot"]
@@ -188,6 +167,10 @@ def test_f6_all_and_a_method_by_name_and_one_validation_row(tmp_path, capsys):
         given = [*one, "--protocol", protocol, *rest, str(tmp_path / protocol)]
         assert main_binary.main(given) == code
     assert "validation rows that are all of class" in error_of(capsys)
+    table[:1].to_csv(tmp_path / "one.csv", index=False)
+    words = label_words(tmp_path, validation=str(tmp_path / "one.csv"), out=f"{tmp_path}/plus.csv")
+    assert label.main([*words, "--quiet"]) == 2
+    assert "LATER" in error_of(capsys)
 
 
 @pytest.mark.parametrize("option", ["--dask", "--dataset", "--out", "--data-dir", "--target"])

@@ -1,43 +1,42 @@
 """What killed runs leave is removed by the next run that owns it, and only that (row P8)."""
 
+import os
 import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from common import files
+from common import cache, files
 from common.cache import cached_array
 from experiments.results import load_results
-from tests.helpers import ROOT, main
+from tests.helpers import main
+from tests.helpers.processes import forked
 
-STAGED = """
-import os, signal, sys
-from pathlib import Path
-from common import files
-files._put_in_place = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-files.write_files(Path(sys.argv[1]), {"curves.csv": b"x", "run.json": b"{}"})
-"""
-KILL_AT_SAVE = """
-import os, signal
-import numpy as np
-from common import cache
-cache.sealed = lambda content, name: b"cut"
-os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
-"""
-STEPS = """
-import os, signal
-from common.files import temporary_file
-with temporary_file("salutary-test-"):
+
+def kill_this_process(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
-def killed(script: str, *arguments: str, **options) -> None:
-    words = [sys.executable, "-c", script, *arguments]
-    assert subprocess.run(words, cwd=ROOT, **options).returncode == -signal.SIGKILL
+def killed(action) -> None:
+    """Do ``action`` in another process, which kills itself."""
+    assert forked(action) == -signal.SIGKILL
+
+
+def stage_and_die(folder):
+    files._put_in_place = kill_this_process
+    files.write_files(folder, {"curves.csv": b"x", "run.json": b"{}"})
+
+
+def cut_an_array():
+    cache.sealed = lambda content, name: b"cut"
+    os.fsync = kill_this_process
+    cache.cached_array("probe", 5, lambda: np.eye(5))
+
+
+def leave_a_temporary_file():
+    with files.temporary_file("salutary-test-"):
+        kill_this_process()
 
 
 def test_a_killed_run_leaves_nothing_after_the_next(tmp_path):
@@ -47,14 +46,14 @@ def test_a_killed_run_leaves_nothing_after_the_next(tmp_path):
     mine = {".curves.csv.1.part", ".probe.9.txt", "mine.part", ".mine.csv.9999999.part"}
     for name in mine:  # the process 1 lives
         (folder / name).write_text("a file of the user's")
-    killed(STAGED, str(folder))
+    killed(lambda: stage_and_die(folder))
     assert (folder / files.STAGE).is_dir()
     quick = "--dataset breast_cancer --rounds 1 --budget 3 --methods random --no-plot --quiet"
     assert main("binary", [*quick.split(), "--out", str(tmp_path)]) == 0
     named = {path.name for path in folder.iterdir()}
     assert named == mine | {"curves.csv", "picks.csv", "run.json", "runs"}
     assert not list(folder.rglob(files.STAGE))
-    killed(STAGED, str(folder))
+    killed(lambda: stage_and_die(folder))
     assert len(load_results(tmp_path)) == 2  # what is staged is no result
 
 
@@ -85,8 +84,7 @@ def test_what_killed_runs_of_0_5_1_left_goes_too(tmp_path, monkeypatch):
 def test_a_cut_array_of_a_killed_run_is_written_over(tmp_path, monkeypatch):
     """P8: the cache of features."""
     monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path))
-    script = f"{KILL_AT_SAVE}cache.cached_array('probe', 5, lambda: np.eye(5))"
-    killed(script, env={"SALUTARY_CACHE": str(tmp_path), "PATH": ""})
+    killed(cut_an_array)
     assert len(list(tmp_path.rglob("*"))) == 2  # the folder and what is left
     assert cached_array("probe", 5, lambda: np.eye(5)).tolist() == np.eye(5).tolist()
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["probe.npy"]
@@ -95,7 +93,7 @@ def test_a_cut_array_of_a_killed_run_is_written_over(tmp_path, monkeypatch):
 def test_temporary_files_of_killed_runs_go_and_those_of_others_stay(tmp_path, monkeypatch):
     """P8: the file to which worker processes write their steps."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    killed(STEPS, env={"TMPDIR": str(tmp_path), "PATH": ""})
+    killed(leave_a_temporary_file)
     (left,) = tmp_path.iterdir()
     with files.temporary_file("salutary-test-") as first:
         assert not left.exists()

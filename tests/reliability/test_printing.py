@@ -1,16 +1,20 @@
 """A failed print costs no result, and never looks like success (rows F1, F8, P9 and P12)."""
 
 import os
+import re
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
 import compare
 import explore
+import label
 from common.cli import run_command, shortage
 from labeling.options import LabelOptions
 from tests.helpers import ROOT, error_of, main
+from tests.helpers.own_table import label_words
 
 EXPERIMENT = "--rounds 1 --budget 3 --methods random,entropy --seeds 0"
 SCRIPTS = {
@@ -23,40 +27,31 @@ LAST = {  # the file that each writes last
     "main_binary.py": "breast_cancer-paper/picks.csv",
     "compare.py": "report.md",
     "explore.py": "boundary.csv",
+    "label.py": "plus.csv",
 }
 FAILED = "error: standard output did not take the whole answer"
+
+
+@contextmanager
+def stream(kind):
+    """A standard stream: None is closed, and what takes nothing is a full disk or a lost reader."""
+    if kind == "closed":
+        yield None
+        return
+    if kind == "full":
+        with open("/dev/full", "w") as file:
+            yield file
+        return
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as file:
+        yield file
 
 
 def shell_line(line: str, **options) -> subprocess.CompletedProcess:
     """A line of the shell in the root; PY is this interpreter."""
     line = "set -o pipefail; " + line.replace("PY", sys.executable)
     return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, **options)
-
-
-def test_a_reader_that_leaves_early_is_told():
-    """F1."""
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run(
-        [sys.executable, "main_binary.py", "--list"],
-        cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    os.close(write)
-    assert done.returncode == 2
-    assert "did not take the whole answer (Broken pipe)" in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_full_disk_under_standard_output_ends_in_one_line():
-    """F8."""
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "main_binary.py", "--list"],
-            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-    assert done.returncode == 2
-    assert "did not take the whole answer (No space left on device)" in done.stderr
-    assert done.stderr.count("\n") == 1
 
 
 def test_a_reader_that_leaves_costs_no_result(tmp_path):
@@ -68,28 +63,43 @@ def test_a_reader_that_leaves_costs_no_result(tmp_path):
     assert (tmp_path / LAST["main_binary.py"]).stat().st_size
 
 
-@pytest.mark.parametrize("script", [compare, explore])
+@pytest.mark.parametrize("script", [compare, explore, label])
 def test_a_reader_that_has_left_costs_no_result(script, tmp_path, monkeypatch, capsys):
     """F1: in this process, which has the libraries."""
-    reader, writer = os.pipe()
-    os.close(reader)
     name = f"{script.__name__}.py"
-    with open(writer, "w") as gone, monkeypatch.context() as patch:
+    words = f"{SCRIPTS[name]} {tmp_path}".split() if script is not label else label_words(tmp_path)
+    if script is label:
+        words += ["--anyway", f"--out={tmp_path}/plus.csv"]
+    with stream("gone") as gone, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", gone)
-        assert script.main([*SCRIPTS[name].split(), str(tmp_path)]) == 2
+        assert script.main(words) == 2
     assert f"{FAILED} (Broken pipe)" in capsys.readouterr().err
     assert (tmp_path / LAST[name]).stat().st_size
 
 
-@pytest.mark.parametrize(("redirection", "code"), [(">&-", 2), ("2>/dev/full", 0)])
-def test_a_stream_that_is_closed_or_full_costs_no_result(redirection, code, tmp_path):
-    """F8."""
-    done = shell_line(f"PY main_binary.py {SCRIPTS['main_binary.py']} {tmp_path} {redirection}")
-    assert done.returncode == code, done.stderr
-    assert (FAILED in done.stderr) == (code == 2)
-    assert "Traceback" not in done.stderr
-    assert ("random" in done.stdout.lower()) == (code == 0)
-    assert (tmp_path / LAST["main_binary.py"]).stat().st_size
+@pytest.mark.parametrize(
+    ("out", "err", "code"),
+    [
+        ("closed", "", 2), ("full", "", 2), ("", "closed", 0), ("", "full", 0), ("", "gone", 0),
+        ("full", "full", 2), ("gone", "closed", 2), ("closed", "closed", 2),
+    ],
+)  # fmt: skip
+def test_a_stream_that_is_closed_or_full_costs_no_result(
+    out, err, code, tmp_path, monkeypatch, capsys
+):
+    """F8: main_multi.py has a bar on standard error; in this process, which has the libraries."""
+    words = f"--dataset wine --no-plot {EXPERIMENT} --out {tmp_path}".split()
+    with stream(out) as o, stream(err) as e, monkeypatch.context() as patch:
+        for name, taken in (
+            (("stdout"), o if out else sys.stdout),
+            ("stderr", e if err else sys.stderr),
+        ):
+            patch.setattr(sys, name, taken)
+        assert main("multi", words) == code
+    told = capsys.readouterr()
+    assert (FAILED in told.err) == (code == 2 and not err)
+    assert ("random" in told.out.lower()) == (not out)
+    assert (tmp_path / "wine-paper/picks.csv").stat().st_size
 
 
 @pytest.mark.parametrize(("answer", "code"), [(None, 2), (3, 3)])
@@ -100,7 +110,7 @@ def test_the_code_of_an_answer_stays(answer, code, monkeypatch, capsys):
         print("the answer " * 9999)
         return answer
 
-    with open("/dev/full", "w") as full, monkeypatch.context() as patch:
+    with stream("full") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", full)
         assert run_command("label.py", LabelOptions(), action, []) == code
     assert f"{FAILED} (No space left on device)" in error_of(capsys)
@@ -115,13 +125,14 @@ def test_with_every_stream_closed_no_file_gets_what_is_printed(tmp_path):
     assert len(list(folder.rglob("*.json.gz"))) == 4
 
 
-@pytest.mark.parametrize("option", ["--data-dir", "--plugin"])
+@pytest.mark.parametrize("option", ["--data-dir", "--plugin", "--dataset", "--out"])
 def test_a_path_that_is_too_long_is_told_as_such(option, capsys):
     """P9."""
-    assert main("binary", [option, "/" + "a" * 5000 + ".py"]) == 2
+    ending = ".py" if option == "--plugin" else ".csv"
+    assert main("binary", [option, "/" + "a" * 5000 + ending, "--quiet"]) == 2
     told = error_of(capsys)
-    assert "File name too long" in told
-    assert "standard output" not in told
+    assert re.search(r"/aaa.* … .*aaa.*: .*File name too long", told), told
+    assert "print" not in told
     assert len(told) < 6000
 
 

@@ -1,7 +1,6 @@
 """Worker processes: no more than tasks, and none outlives the process that started it."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ import pytest
 
 from common.parallel import Workers, spread
 from tests.helpers import ROOT
-from tests.helpers.processes import alive_in
+from tests.helpers.processes import alive_in, assert_ends_with, ended
 
 PARENT = """
 import time
@@ -53,16 +52,9 @@ def test_p1_workers_end_with_a_parent_that_is_killed(tmp_path):
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)}, start_new_session=True,
     )  # fmt: skip
-    try:
+    with ended(run.pid):
         assert run.stdout.readline() == "ready\n"
         time.sleep(0.5)
         assert len(alive_in(run.pid)) >= 3  # the parent and two workers
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
-        deadline = time.monotonic() + 10
-        while alive_in(run.pid) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert alive_in(run.pid) == []
-    finally:
-        for pid in alive_in(run.pid):
-            os.kill(pid, signal.SIGKILL)
+        assert_ends_with(run.pid)
+    run.wait()

@@ -5,16 +5,16 @@ import subprocess
 import sys
 import time
 
-import pandas as pd
 import pytest
 
 import compare
 import label
 from common import files
 from common.errors import UserError
-from data_prep.places import SHIPPED
+from experiments import runner
 from labeling import command
-from tests.helpers import ROOT
+from tests.helpers import ROOT, main
+from tests.helpers.own_table import label_words
 
 QUICK = "--rounds 1 --budget 3 --methods random,entropy --seeds 0,1"
 WRITER = """
@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from common.files import write_files
 letter = sys.argv[2].encode()
-for number in range(60):
+for number in range(20):
     write_files(Path(sys.argv[1]), {f"{i}.csv": letter * 2000 for i in range(4)})
 """
 HOLDER = """
@@ -52,6 +52,23 @@ def test_the_same_command_twice_at_once_ends_well_twice(tmp_path):
     for name in ("table.csv", "table.tex", "breast_cancer-tuned/picks.csv"):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
     assert not list(two.rglob(".salutary*"))
+
+
+def test_the_same_command_between_two_runs_of_this_one(tmp_path, monkeypatch):
+    """F5: it ends first, and removes nothing that this one needs."""
+    words = f"--dataset breast_cancer {QUICK} --no-plot --quiet --out {tmp_path}".split()
+    run, calls = runner.run, []
+
+    def another_first(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            assert main("binary", words) == 0
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(runner, "run", another_first)
+    assert main("binary", words) == 0
+    assert (tmp_path / "breast_cancer-paper/picks.csv").is_file()
+    assert len(calls) > 4
 
 
 def test_files_of_two_writers_are_never_mixed(tmp_path):
@@ -103,45 +120,27 @@ def test_without_locks_of_folders_a_file_is_locked(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv", files.LOCK}
 
 
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tables")
-    bank = pd.read_csv(SHIPPED / "bank/bank.csv.gz").sample(frac=1, random_state=0)
-    bank[:60].to_csv(folder / "labeled.csv", index=False)
-    bank[60:160].to_csv(folder / "validation.csv", index=False)
-    bank[160:260].drop(columns="y").to_csv(folder / "pool.csv", index=False)
-    return folder
-
-
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("other", [b"someone else's\n", None])
-def test_label_keeps_a_file_that_appears_meanwhile(
-    tables, force, other, tmp_path, capsys, monkeypatch
-):
-    """P17; F5: the same bytes, of the same command beside it, are no obstacle (None)."""
-    named = {"labeled": "labeled", "validation": "validation", "unlabeled": "pool"}
-    words = [f"--{option}={tables / name}.csv" for option, name in named.items()]
-    words += f"--target y --budget 4 --l2 1 --anyway --quiet --out {tmp_path}/plus.csv".split()
-    if other is None:
-        assert label.main(words) == 0
-        other_bytes = (tmp_path / "plus.csv").read_bytes()
-        for path in tmp_path.iterdir():
-            path.unlink()
-    else:
-        other_bytes = other
-    write = command.write_outputs
+def test_label_keeps_a_file_that_appears_meanwhile(force, other, tmp_path, capsys, monkeypatch):
+    """P17; F5: the same files, of the same command beside it, are no obstacle (None)."""
+    write, out = command.write_outputs, tmp_path / "out"
+    words = [*label_words(tmp_path), "--anyway", "--quiet", f"--out={out}/plus.csv"]
+    out.mkdir()
 
     def meanwhile(*arguments, **options):
-        (tmp_path / "plus.csv").write_bytes(other_bytes)
+        if other is None:
+            write(*arguments, **options)
+        else:
+            (out / "plus.csv").write_bytes(other)
         return write(*arguments, **options)
 
     monkeypatch.setattr(command, "write_outputs", meanwhile)
-    capsys.readouterr()
     fine = force or other is None
     assert label.main([*words, *["--force"] * force]) == (0 if fine else 2)
     if not fine:
         assert "plus.csv was written by someone else while" in capsys.readouterr().err
-        assert [path.name for path in tmp_path.iterdir()] == ["plus.csv"]
-        assert (tmp_path / "plus.csv").read_bytes() == other
+        assert [path.name for path in out.iterdir()] == ["plus.csv"]
+        assert (out / "plus.csv").read_bytes() == other
     else:
-        assert (tmp_path / "plus.csv").read_bytes() != b"someone else's\n"
+        assert (out / "plus.csv").read_bytes() != b"someone else's\n"

@@ -3,14 +3,13 @@
 import errno
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from common import files
 from common.errors import UserError
-from tests.helpers import ROOT, error_of, main
+from tests.helpers import error_of, main
+from tests.helpers.processes import forked
 
 OLD = {"a.csv": b"old a", "b.json": b"old b", "gone.png": b"old gone"}
 FILES = {"a.csv": b"new a", "b.json": b"new b", "c.pdf": b"new c", "gone.png": None}
@@ -86,21 +85,20 @@ def test_an_old_file_comes_back_without_hard_links_too(folder, hard_links, monke
     assert contents(folder) == OLD
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from common import files
-replace, left = os.replace, [int(sys.argv[2])]
-def counted(*paths):
-    left[0] -= 1
-    if left[0] == 0 and sys.argv[3] == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(*paths)
-    if left[0] == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-os.replace = counted
-files.write_files(Path(sys.argv[1]), eval(sys.argv[4]))
-"""
+def write_until(folder, number, when):
+    """Write FILES, and kill this process before or after that rename."""
+    replace, left = os.replace, [number]
+
+    def counted(*paths):
+        left[0] -= 1
+        if left[0] == 0 and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(*paths)
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = counted
+    files.write_files(folder, FILES)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -111,9 +109,8 @@ def test_a_run_killed_at_any_rename_is_finished_or_undone_by_the_next(tmp_path, 
         folder = tmp_path / str(number)
         folder.mkdir()
         files.write_files(folder, OLD)
-        words = [sys.executable, "-c", KILLED, str(folder), str(number), when, repr(FILES)]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == (-signal.SIGKILL if number < 5 else 0), done.stderr
+        code = forked(lambda folder=folder, number=number: write_until(folder, number, when))
+        assert code == (-signal.SIGKILL if number < 5 else 0)
         files.prepare_folder(folder)  # as the next run begins
         states.append(contents(folder))
     begun = 1 if when == "before" else 0  # the first that was killed with a journal
