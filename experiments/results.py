@@ -5,6 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from lzma import LZMAError
@@ -15,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from common.errors import UserError
-from common.files import STAGE, csv_bytes, json_bytes, write_files
+from common.files import STAGE, csv_bytes, json_bytes, prepare_folder, write_files
 from common.program import library_versions
 from common.provenance import provenance
 from data_prep.catalogue import is_own_table
@@ -196,6 +197,22 @@ def folder_of(settings: Settings, table: Table) -> Path:
     if any(before.get(name) == value for name, value in now.items()):
         return usual
     return settings.out / settings.folder_name(f"{table.dataset.name}-{now['place']}")
+
+
+def claimed_folder(settings: Settings, table: Table) -> Path:
+    """``folder_of``, and from now on no other own table gets it.
+
+    The record that says so is written if there is none, so that of two tables at once in an empty
+    folder one gets another folder. Raises UserError if the folder cannot be written to.
+    """
+    folder, own = folder_of(settings, table), own_table_record(settings, table)
+    if own and not (folder / RUN).exists():
+        claim = {"own_table": own, "finished": False, "options": settings.record()}
+        with suppress(UserError):  # another process was faster
+            write_files(folder, {RUN: json_bytes(claim)}, overwrite=False)
+        folder = folder_of(settings, table)
+        prepare_folder(folder)
+    return folder
 
 
 def own_table_record(settings: Settings, table: Table) -> dict[str, str] | None:

@@ -23,7 +23,14 @@ from data_utils import Split, Table
 from experiments.loop import Features, RunRecords, check_pool, run
 from experiments.penalty import PenaltyError
 from experiments.progress import Bar, growing
-from experiments.results import Result, curves_frame, folder_of, other_contents, picks_frame
+from experiments.results import (
+    Result,
+    claimed_folder,
+    curves_frame,
+    folder_of,
+    other_contents,
+    picks_frame,
+)
 from experiments.settings import LoopSettings, Settings
 from experiments.store import Store, UnusableRun, as_plain, from_plain
 
@@ -48,6 +55,7 @@ def run_experiment(
     remove_unfinished(folder)
     split = split_of(settings.seeds[0])  # the splits of all seeds have the same sizes
     check_pool(split, settings.loop)
+    folder = claimed_folder(settings, table)
     store = Store.of(folder, settings, table)
     if other_contents(folder, store):
         say(

@@ -63,7 +63,10 @@ class Fold:
 
 
 def folds(known: KnownRows, rng: np.random.Generator) -> Iterator[Fold]:
-    """FOLDS ways to hold a part out. Raises TooFewRows if no class has enough labeled rows."""
+    """FOLDS ways to hold a part out.
+
+    Raises TooFewRows if no class has enough labeled rows, or the validation set has one row.
+    """
     labeled, validation = known.labeled, known.validation
     part_of = deal(labeled.y, rng)
     if part_of.max() < 0:
@@ -73,6 +76,8 @@ def folds(known: KnownRows, rng: np.random.Generator) -> Iterator[Fold]:
             out = part_of == part
             yield Fold(KnownRows(labeled[~out]), labeled[out])
         return
+    if len(validation.y) < 2:
+        raise TooFewRows("a validation set of one row leaves none if this row is held out")
     part_of_validation = deal(validation.y, rng, least=1)
     for part in range(FOLDS):
         out, out_validation = part_of == part, part_of_validation == part

@@ -1,6 +1,7 @@
 """Nothing is assumed of the user's environment: locale, home, matplotlib, names, options."""
 
 import ast
+import os
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,15 @@ def test_f7_any_name_of_a_file_gives_all_results(name, tmp_path, capsys):
     assert "\x1b" not in told.out + told.err
 
 
+def test_f7_the_page_of_a_labeling_of_such_files(tmp_path):
+    """F7: the page names them, after all compute."""
+    words = label_words(tmp_path, unlabeled=own_table(tmp_path, b"p\xff<b>\n.csv"))
+    out = os.fsdecode(os.fsencode(tmp_path) + b"/plus\xff$.csv")
+    assert label.main([*words, "--anyway", "--quiet", f"--out={out}"]) == 0
+    (page,) = tmp_path.glob("*.html")
+    assert r"p\udcff&lt;b&gt;" in page.read_text("utf-8")
+
+
 def test_f7_and_f10_a_comparison_of_such_files(tmp_path):
     """F7, F10: the report, the figure and the LaTeX of two names."""
     paths = [own_table(tmp_path, name) for name in (b"a_\xff$.csv", b"#b%&{.csv")]
@@ -169,8 +179,8 @@ def test_f6_all_and_a_method_by_name_and_one_validation_row(tmp_path, capsys):
     assert "validation rows that are all of class" in error_of(capsys)
     table[:1].to_csv(tmp_path / "one.csv", index=False)
     words = label_words(tmp_path, validation=str(tmp_path / "one.csv"), out=f"{tmp_path}/plus.csv")
-    assert label.main([*words, "--quiet"]) == 2
-    assert "LATER" in error_of(capsys)
+    assert label.main([*words, "--quiet"]) == 3  # it cannot be measured
+    assert "not measured: a validation set of one row" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", ["--dask", "--dataset", "--out", "--data-dir", "--target"])

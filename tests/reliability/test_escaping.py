@@ -130,10 +130,11 @@ def test_p14_the_picks_of_a_run_hold_no_formula(report):
 def test_p15_a_column_name_does_not_move_the_cursor(tmp_path, capsys):
     """P15: in an error, and in what is told of a table."""
     frame = pd.DataFrame({"a\x1b[2J": range(60), "y\x1b]0;t\x07": ["no", "yes"] * 30})
-    frame.to_csv(tmp_path / "t.csv", index=False)
-    own = ["--dataset", str(tmp_path / "t.csv"), "--rounds", "1", "--out", str(tmp_path / "o")]
-    assert main_binary.main([*own, "--target", "y"]) == 2
-    assert main_binary.main([*own, "--target", "a\x1b[2J"]) == 2
-    told = capsys.readouterr()
-    assert "\x1b" not in told.out + told.err
-    assert "\\x1b[2J" in told.err
+    frame.to_csv(tmp_path / "t\n.csv", index=False)
+    own = ["--dataset", str(tmp_path / "t\n.csv"), "--rounds", "1", "--out", str(tmp_path / "o")]
+    for target in ("y", "a\x1b[2J"):
+        assert main_binary.main([*own, "--quiet", "--target", target]) == 2
+        told = capsys.readouterr()
+        assert "\x1b" not in told.out + told.err
+        assert told.err.count("\n") == 1, told.err
+        assert "\\x1b[2J" in told.err or "t\\n.csv" in told.err

@@ -10,6 +10,7 @@ import pytest
 import explore
 import label
 import main_binary
+from experiments import runner
 from labeling.known_content import row_hashes
 from tests.helpers import error_of
 from tests.helpers.own_table import label_words, own_table
@@ -91,3 +92,25 @@ def test_p16_two_tables_of_one_name_do_not_share_a_folder(tmp_path, monkeypatch,
         assert len(list((out / name / "runs").iterdir())) == 1  # resumed, not made anew
     own_table(paths[2].parent, paths[2].name, seed=5)  # the same file, edited
     assert set(run(paths[2])) == {first, second}
+
+
+def test_p16_two_such_tables_at_once_in_an_empty_folder(tmp_path, monkeypatch):
+    """P16: the second run begins and ends while the first one has no results."""
+    paths = [own_table(tmp_path / name, "mine.csv", seed=seed) for seed, name in enumerate("ab")]
+    words = [*SMALL, "--methods", "random", "--no-plot", "--out", str(tmp_path / "out")]
+    run = runner.run
+
+    def another_first(*arguments, **options):
+        monkeypatch.setattr(runner, "run", run)
+        assert main_binary.main(["--dataset", paths[1], *words]) == 0
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(runner, "run", another_first)
+    assert main_binary.main(["--dataset", paths[0], *words]) == 0
+    folders = sorted((tmp_path / "out").iterdir(), key=lambda folder: len(folder.name))
+    records = [json.loads((folder / "run.json").read_bytes()) for folder in folders]
+    assert [record["options"]["dataset"] for record in records] == paths
+    assert all(
+        (folder / "picks.csv").is_file() and record["finished"]
+        for folder, record in zip(folders, records, strict=True)
+    )
