@@ -8,6 +8,7 @@ Only the standard library is imported here, so that a mistake in the options is 
 import argparse
 import errno
 import gc
+import logging
 import os
 import re
 import signal
@@ -31,6 +32,7 @@ SHORT = re.compile(
     r"(?i)out of memory|not enough memory|(?:cannot|can't) allocate|excessive memory usage"
     r"|failed to map segment|can't start new thread|error return without exception set"
 )
+OF_LIBRARIES = ("TQDM_", "LOKY_", "JOBLIB_", "SKLEARN_", "OMP_", "MKL_", "TORCH_", "HF_")
 NOTHING_KEPT = "no result was changed"  # what Ctrl-C says, unless ``told_if_stopped`` knows better
 
 
@@ -75,8 +77,8 @@ def _exit_code(
     except UserError as error:
         print(plain(f"error: {error}"), file=sys.stderr)
         return 2
-    except (MemoryError, OSError, RuntimeError, ImportError, SystemError) as error:
-        words = shortage(error)
+    except (MemoryError, OSError, RuntimeError, ImportError, SystemError, ValueError) as error:
+        words = shortage(error) or unusable_variable(error)
         if not words:
             raise
         print(plain(f"error: {words}"), file=sys.stderr)
@@ -101,6 +103,16 @@ def shortage(error: BaseException) -> str:
     if isinstance(error, OSError):
         where = f"{shorten_path(error.filename)}: " if error.filename else ""
         return f"the system refuses: {where}{error.strerror or text}"
+    return ""
+
+
+def unusable_variable(error: BaseException) -> str:
+    """Which variable of the environment a library could not use, in a sentence; "" if none."""
+    if not isinstance(error, ValueError):
+        return ""
+    for name, value in os.environ.items():
+        if name.startswith(OF_LIBRARIES) and value and repr(value) in str(error):
+            return f"a library cannot use {name}={value} of the environment: unset it"
     return ""
 
 
@@ -164,6 +176,7 @@ def interruptible_imports() -> Iterator[None]:
 
 def _ignore_settings_of_matplotlib() -> None:
     """Raise UserError if a file in the current folder, which always counts, cannot be read."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of a folder that it cannot write to
     os.environ["MPLBACKEND"] = "agg"
     os.environ["MATPLOTLIBRC"] = os.devnull
     try:

@@ -37,9 +37,9 @@ def run_on_cluster(
     on_step : as of ``spread`` in parallel.py.
     Raises UserError if the cluster cannot be used or is lost.
     """
-    from distributed import KilledWorker
-
     with _connected(address) as client:
+        from distributed import KilledWorker
+
         try:
             tasks = iter(tasks)
             if on_step is not None:
@@ -128,6 +128,11 @@ def _connected(address: str):
         from distributed import Client
     except ImportError as error:
         raise UserError("--dask needs distributed: pip install -r requirements.txt") from error
+    except Exception as error:  # it reads files and variables of the user's
+        raise UserError(
+            "Dask does not load with its settings: mend the files of $DASK_CONFIG or "
+            "~/.config/dask, and the variables DASK_…"
+        ) from error
     try:
         with ThreadPoolExecutor(1) as thread:  # in a notebook this one has a running event loop
             known = thread.submit(asyncio.run, _identity(address)).result()

@@ -41,12 +41,24 @@ def assert_ends_with(parent: int, seconds: float = 10) -> None:
     assert alive_in(parent) == []
 
 
-def forked(action: Callable[[], object]) -> int:
-    """What a copy of this process ends with that does ``action``: -9 if it kills itself."""
+def fork(action: Callable[[], object]) -> int:
+    """Start a copy of this process that does ``action`` and ends: its process id."""
     pid = os.fork()
     if pid == 0:
+        code = 1
         try:
             action()
+            code = 0
         finally:
-            os._exit(0)
+            os._exit(code)
+    return pid
+
+
+def exit_code(pid: int) -> int:
+    """Wait for a process that ``fork`` started: -9 if it was killed."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def forked(action: Callable[[], object]) -> int:
+    """Do ``action`` in a copy of this process: its exit code."""
+    return exit_code(fork(action))

@@ -17,9 +17,16 @@ from tests.helpers.cluster import cluster, documented, documented_environment
 RUN = "--dataset bank --methods random --rounds 1 --quiet --out".split()
 
 
-def test_f16_nothing_listens_beyond_the_address_given(two):
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """A cluster of one worker."""
+    with cluster(tmp_path_factory.mktemp("cluster"), workers=1) as made:
+        yield made
+
+
+def test_f16_nothing_listens_beyond_the_address_given(one):
     """F16: neither the dashboard of the scheduler nor that of a worker."""
-    for process in two.started:
+    for process in one.started:
         ports = [
             connection.laddr.ip
             for connection in psutil.Process(process.pid).net_connections("inet")
@@ -29,14 +36,15 @@ def test_f16_nothing_listens_beyond_the_address_given(two):
         assert set(ports) == {"127.0.0.1"}
 
 
-def test_f4_the_documents_commands_need_nothing_beside_them(two, tmp_path):
+def test_f4_the_documents_commands_need_nothing_beside_them(one):
     """F4: the cluster of all tests is started by them, with what the page exports alone."""
     assert documented("scheduler")[0] == "scheduler"
     assert "--dashboard-address" in documented("worker")
     assert list(documented_environment()) == ["PYTHONPATH"]
-    assert list(spread(divmod, 100, [7], Workers(dask=two.address))) == [(14, 2)]
+    assert list(spread(divmod, 100, [7], Workers(dask=one.address))) == [(14, 2)]
 
 
+@pytest.mark.slow
 def test_f4_a_scheduler_without_the_program_is_told_in_one_line(tmp_path, capsys):
     """F4: what the page's commands of 0.5.1 did."""
     with cluster(tmp_path, workers=0, PYTHONPATH="") as mine:

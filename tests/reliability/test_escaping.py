@@ -1,5 +1,6 @@
 """Outputs carry no code, in whatever program they are opened."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -47,14 +48,14 @@ def problems_of_latex(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The folder of a comparison of two tables with nasty names, classes and columns."""
+    """F7: the folder of a comparison of two tables with nasty names, classes and columns."""
     folder = tmp_path_factory.mktemp("nasty")
     X = np.random.default_rng(0).normal(size=(120, 2))
     y = np.where(X[:, 0] > 0, "=cmd|'/C calc'!A0", "<script>[x](javascript:a_b)")
     frame = pd.DataFrame(X, columns=["a", "$_%"]).assign(y=y)
-    paths = [folder / "a_b$%#{.csv", folder / "<i>&^~}.csv"]
+    paths = [folder / "a_b$%#{.csv", folder / os.fsdecode(b"<i>&^~}\xff.csv")]
     for path in paths:
-        frame.to_csv(path, index=False)
+        path.write_bytes(frame.to_csv(index=False).encode())
     given = "--target y --rounds 2 --budget 3 --init 30 --methods random,salutary --quiet".split()
     out = folder / "out"
     assert compare.main(["--datasets", *map(str, paths), *given, "--out", str(out)]) == 0

@@ -54,6 +54,7 @@ def shell_line(line: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, **options)
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_costs_no_result(tmp_path):
     """F1."""
     done = shell_line(f"PY main_binary.py {SCRIPTS['main_binary.py']} {tmp_path} | head -n 1")

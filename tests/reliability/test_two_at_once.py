@@ -1,10 +1,13 @@
 """The same command twice at once ends well twice (row F5), and nobody waits for ever (P17 too)."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
+import psutil
 import pytest
 
 import compare
@@ -15,24 +18,20 @@ from experiments import runner
 from labeling import command
 from tests.helpers import ROOT, main
 from tests.helpers.own_table import label_words
+from tests.helpers.processes import exit_code, fork
 
 QUICK = "--rounds 1 --budget 3 --methods random,entropy --seeds 0,1"
-WRITER = """
-import sys
-from pathlib import Path
-from common.files import write_files
-letter = sys.argv[2].encode()
-for number in range(20):
-    write_files(Path(sys.argv[1]), {f"{i}.csv": letter * 2000 for i in range(4)})
-"""
-HOLDER = """
-import sys, time
-from pathlib import Path
-from common.files import alone_in
-with alone_in(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(600)
-"""
+
+
+def write_often(folder, letter):
+    for _ in range(20):
+        files.write_files(folder, {f"{i}.csv": letter * 2000 for i in range(4)})
+
+
+def hold(folder, writer):
+    with files.alone_in(folder):
+        os.write(writer, b"held")
+        time.sleep(600)
 
 
 @pytest.mark.slow
@@ -73,34 +72,32 @@ def test_the_same_command_between_two_runs_of_this_one(tmp_path, monkeypatch):
 
 def test_files_of_two_writers_are_never_mixed(tmp_path):
     """F5: whoever is the last, the four files are of one writer, after each call of ours too."""
-    both = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), letter], cwd=ROOT)
-        for letter in "ab"
-    ]
+    both = [fork(partial(write_often, tmp_path, letter)) for letter in (b"a", b"b")]
     seen = set()
-    while any(process.poll() is None for process in both):
+    deadline = time.monotonic() + 30
+    while any(psutil.Process(pid).status() != "zombie" for pid in both):
+        assert time.monotonic() < deadline
         with files.alone_in(tmp_path):
             names = sorted(tmp_path.glob("*.csv"))
             assert len(names) in (0, 4)
             assert len({path.read_bytes() for path in names}) <= 1
             seen |= {path.read_bytes()[:1] for path in names[:1]}
         time.sleep(0.002)
-    assert [process.returncode for process in both] == [0, 0]
+    assert [exit_code(pid) for pid in both] == [0, 0]
     assert seen
 
 
 def test_nobody_waits_for_ever_and_the_lock_of_a_killed_run_is_free(tmp_path, monkeypatch):
     """F5."""
     monkeypatch.setattr(files, "PATIENCE", 0.3)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE
-    )
-    assert holder.stdout.readline()
+    reader, writer = os.pipe()
+    holder = fork(partial(hold, tmp_path, writer))
+    assert os.read(reader, 4) == b"held"
     with pytest.raises(UserError, match="another run has been writing to"):
         files.write_files(tmp_path, {"a.csv": b"x"})
     assert not list(tmp_path.iterdir())
-    holder.send_signal(signal.SIGKILL)
-    holder.wait()
+    os.kill(holder, signal.SIGKILL)
+    assert exit_code(holder) == -signal.SIGKILL
     files.write_files(tmp_path, {"a.csv": b"x"})
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
