@@ -25,16 +25,12 @@ from data_utils import load
 from experiments.data_sets import look_for, requests
 from experiments.options import ComparisonOptions
 from tests.helpers import ROOT
-from tests.helpers.archive import Archive
+from tests.helpers.archive import in_place_of_uci
 
 
 @pytest.fixture
 def archive(monkeypatch, tmp_path):
-    """A server in place of the UCI archive, an empty cache, and short pauses between tries."""
-    monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("data_prep.download.PAUSE", 0.05)
-    with Archive() as server:
-        monkeypatch.setenv("SALUTARY_ARCHIVE", server.base)
+    with in_place_of_uci(monkeypatch, tmp_path) as server:
         yield server
 
 

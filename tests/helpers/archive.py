@@ -11,6 +11,7 @@ import threading
 import time
 import zipfile
 from collections import defaultdict
+from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -163,3 +164,13 @@ class Archive(ThreadingHTTPServer):
     def __exit__(self, *_):
         self.shutdown()
         self.server_close()
+
+
+@contextmanager
+def in_place_of_uci(monkeypatch, folder: Path):
+    """A server in place of the UCI archive, an empty cache in ``folder``, short pauses."""
+    monkeypatch.setenv("SALUTARY_CACHE", str(folder / "cache"))
+    monkeypatch.setattr("data_prep.download.PAUSE", 0.05)
+    with Archive() as server:
+        monkeypatch.setenv("SALUTARY_ARCHIVE", server.base)
+        yield server

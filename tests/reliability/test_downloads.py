@@ -20,7 +20,7 @@ from data_prep.download import MIB, Uci, UciZip, fetch
 from data_prep.files import File
 from data_prep.unpacking import TooLarge, unpack
 from tests.helpers import ROOT, error_of
-from tests.helpers.archive import Archive, compressed
+from tests.helpers.archive import compressed, in_place_of_uci
 from tests.helpers.processes import assert_ends_with, ended
 from tests.reliability.odd_ways import Odd
 
@@ -103,10 +103,8 @@ def test_p3_every_way_of_the_catalogue_has_limits():
 
 @pytest.fixture
 def archive(monkeypatch, tmp_path):
-    monkeypatch.setenv("SALUTARY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("data_prep.download.TRIES", 1)
-    with Archive() as server:
-        monkeypatch.setenv("SALUTARY_ARCHIVE", server.base)
+    with in_place_of_uci(monkeypatch, tmp_path) as server:
         yield server
 
 
