@@ -12,6 +12,7 @@ from typing import BinaryIO, TextIO, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from common.errors import UserError
 from data_prep.cells import as_numbers, is_missing
@@ -200,4 +201,14 @@ def typed(cells: pd.Series, numeric: bool) -> pd.Series:
             return numbers
     kinds = set(cells.dropna().map(type)) - {list, np.ndarray}
     lists = len(kinds) < cells.dropna().map(type).nunique()
-    return cells if len(kinds) + lists < 2 else shown.mask(cells.isna(), None)
+    one = len(kinds) + lists < 2 and _of_one_arrow_type(cells)
+    return cells if one else shown.mask(cells.isna(), None)
+
+
+def _of_one_arrow_type(cells: pd.Series) -> bool:
+    """Whether Parquet has a type for the cells: it has none for whole numbers beyond 64 bits."""
+    try:
+        pa.array(cells, from_pandas=True)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError):
+        return False
+    return True

@@ -162,6 +162,22 @@ def test_f13_a_column_that_cannot_be_written_is_told_before_the_measurement(
     assert "'m'" in error_of(capsys)
 
 
+def test_f13_whole_numbers_of_any_size_are_merged(tmp_path):
+    """F13: those beyond 64 bits have no type in Parquet, and are written as texts."""
+    table = pd.read_csv(own_table(tmp_path)).assign(id=[str(2**64 - 1 + i) for i in range(90)])
+    table.astype({"id": "string"}).to_parquet(tmp_path / "big.parquet")
+    table.assign(id=np.arange(90, dtype=np.uint64) + np.uint64(2**64 - 90)).to_parquet(
+        tmp_path / "own.parquet"
+    )
+    for name in ("big", "own"):
+        given = ["merge", str(tmp_path / f"{name}.parquet"), "--target", "y", "--quiet", "--out"]
+        assert label.main([*given, str(tmp_path / f"all-{name}.parquet")]) == 0
+        merged = pd.read_parquet(tmp_path / f"all-{name}.parquet")
+        assert [int(cell) for cell in merged["id"]] == [
+            int(cell) for cell in pd.read_parquet(tmp_path / f"{name}.parquet")["id"]
+        ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -161,7 +161,7 @@ def test_what_the_system_refuses_is_told_in_a_line(error, said):
 
 def test_too_little_memory_ends_in_one_line():
     """P12: a real limit, which is met while the libraries load."""
-    done = shell_line("ulimit -v 300000; OPENBLAS_NUM_THREADS=1 PY main_binary.py --list")
+    done = shell_line("ulimit -v 300000; OPENBLAS_NUM_THREADS=1 PY main_binary.py --quiet")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: there is too little memory")
     assert "Traceback" not in done.stderr
