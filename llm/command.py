@@ -19,13 +19,13 @@ from common.kinds import Protocol
 from common.program import library_versions
 from data_prep.files import provenance_lines
 from data_prep.reading import FileReading, as_option
+from data_prep.text_encoder import open_encoder
 from experiments import listing, pipeline
 from experiments.options import ExperimentOptions
 from experiments.results import folder_of, read_record, save
 from experiments.runner import run_experiment
 from experiments.settings import find_device, settle
 from llm.data import LanguageData, split_texts
-from llm.encoder import open_encoder
 from llm.finetuning import FineTuner, tune_all, tuned_frame
 from llm.gallery import gallery_frame
 from llm.options import LanguageOptions, TuningMode

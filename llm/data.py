@@ -10,8 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from common.kinds import Protocol
 from data_prep.catalogue import own_dataset
 from data_prep.features import Prepared
+from data_prep.text_encoder import Encoder, Tokens, embed
 from data_utils import Split, Table, make_split
-from llm.encoder import Encoder, Tokens, embed
 from llm.texts import Texts
 
 

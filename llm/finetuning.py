@@ -22,9 +22,9 @@ from common.kinds import PenaltyRule
 from common.parallel import spread
 from common.program import ROOT, code_hash
 from common.seal import sealed, unsealed
+from data_prep.text_encoder import Item
 from data_utils import Split
 from llm.data import LanguageData
-from llm.encoder import Item
 from llm.stand_in import NONE, StandInRun, TrainingSet
 from llm.training import Examples, Recipe, tune
 from strategies.registry import REFERENCES

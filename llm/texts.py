@@ -18,10 +18,10 @@ from common.escape import plain
 from common.files import display_path
 from data_prep.catalogue import is_own_table
 from data_prep.files import File, FileFacts, existing, read_file
+from data_prep.hub import failure_reason, go_offline_without_hub, hub, missing_package
 from data_prep.own_tables import read_labeled
 from data_prep.places import SHIPPED
 from data_prep.reading import AS_FOUND, FileReading
-from llm.hub import failure_reason, go_offline_without_hub, hub, missing_package
 
 NEUTRAL = 0.5  # a mean rating nearer to 0 than this is no opinion
 GLUE_ON_HUB = "nyu-mll/glue"

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from common.errors import UserError
-from llm.encoder import READ_BATCH, Encoder, Item, batches, enough_memory, pooled
-from llm.hub import missing_package
+from data_prep.hub import missing_package
+from data_prep.text_encoder import READ_BATCH, Encoder, Item, batches, enough_memory, pooled
 from llm.options import TuningMode
 
 # The default learning rate of the encoder's own weights.

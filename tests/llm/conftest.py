@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from data_prep.places import SHIPPED
-from llm.encoder import WHEEL, open_encoder
+from data_prep.text_encoder import WHEEL, open_encoder
 from llm.options import TuningMode
 from llm.texts import load
 from llm.training import RATES, Recipe

@@ -10,8 +10,8 @@ from matplotlib.image import imread
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
+from data_prep.text_encoder import open_encoder
 from llm.data import LanguageData, split_texts
-from llm.encoder import open_encoder
 from llm.texts import TASKS, load
 from main_llm import main
 from tests.helpers import ROOT, error_of

