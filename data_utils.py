@@ -4,7 +4,7 @@ data_prep/catalogue.py lists the data sets, data_prep/split_rules.py the publish
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +17,8 @@ from common.errors import UserError, check_known
 from common.kinds import Protocol, Source
 from common.plugins import Plugin, blamed, breach, plugin_with
 from data_prep.catalogue import DATASETS, Dataset, is_own_table, own_dataset
-from data_prep.features import Prepared, principal_components
+from data_prep.column_kinds import ColumnDecision
+from data_prep.features import Prepared, principal_components, weigh_texts
 from data_prep.files import FileFacts, read_file
 from data_prep.own_tables import own_table
 from data_prep.places import check_data_dir, fetch_dataset, find, places
@@ -57,7 +58,8 @@ def load(
     """Find or fetch, read, check and prepare the data set ``name``, or the table at that path.
 
     data_dir : a folder to look into first. source : "auto", "shipped" or "network". target : the
-    column of classes, of an own table or of celeba. quiet : show no bar while fetching.
+    column of classes, of an own table or of celeba. quiet : show no bar while fetching,
+    or while texts are encoded.
     labels : the file of labels, of an own .npy or .npz. split_column : the column of an own table
     that names the part of each row. reading : how an own table is read, and what its columns are.
 
@@ -66,7 +68,7 @@ def load(
     """
     check_data_dir(data_dir)
     if is_own_table(name):
-        data, facts = own_table(Path(name), target, labels, split_column, reading)
+        data, facts = own_table(Path(name), target, labels, split_column, reading, quiet)
         return Table(own_dataset(name, data), data, facts, "your own table")
     check_known("data set", name, DATASETS)
     own = [n for n, value in (("labels", labels), ("split_column", split_column)) if value]
@@ -194,10 +196,10 @@ def make_split(table: Table, protocol: str, init: int, seed: int, *, pca: int = 
         X = np.where(np.isnan(X), np.nan_to_num(np.nanmedian(X[seen], axis=0)), X)
     if pca:
         if not table.dataset.image:
-            X = _standardised(X, seen)
+            X = _standardised(X, seen, data.columns)
         X = principal_components(X, seen, pca)
     if parts.scale is not None:
-        X = _standardised(X, parts.scale)
+        X = _standardised(X, parts.scale, () if pca else data.columns)
     return Split(X, data.y, data.rows, parts.labeled, parts.pool, parts.validation, parts.test)
 
 
@@ -221,13 +223,17 @@ def _parts(table: Table, protocol: str, init: int, seed: int) -> Parts:
         raise UserError(f"{name} cannot be split with --init {init}: {error}") from error
 
 
-def _standardised(X: np.ndarray, fit_on: np.ndarray) -> np.ndarray:
-    """X (n, D) with mean 0 and deviation 1 in the rows ``fit_on``.
+def _standardised(
+    X: np.ndarray, fit_on: np.ndarray, columns: Sequence[ColumnDecision]
+) -> np.ndarray:
+    """X (n, D) with mean 0 and deviation 1 in the rows ``fit_on``; texts as ``weigh_texts`` says.
+
+    columns : what was decided of the columns that the features are of.
 
     Raises UserError if a column's numbers are too large for their squares.
     """
     with np.errstate(all="ignore"):
-        scaler = StandardScaler().fit(X[fit_on])
+        scaler = weigh_texts(StandardScaler().fit(X[fit_on]), columns)
         X = scaler.transform(X)
         fine = np.isfinite(scaler.scale_) & np.isfinite(np.square(X)).all(axis=0)
     if not fine.all():

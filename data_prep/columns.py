@@ -12,6 +12,7 @@ import pandas as pd
 from prettytable import PrettyTable
 
 from common.errors import UserError
+from data_prep.column_cells import Column
 from data_prep.column_kinds import (
     Categories,
     ColumnDecision,
@@ -21,9 +22,10 @@ from data_prep.column_kinds import (
     Reader,
     unseen,
 )
-from data_prep.deciding import SHARE, Column, DecimalSign, decide
+from data_prep.deciding import SHARE, DecimalSign, decide
 from data_prep.list_cells import holds_lists
 from data_prep.reading import AS_FOUND, TableReading
+from data_prep.text_columns import TextRules
 
 DECISION_HEAD = ["column", "read as", "features", "missing", "why"]
 SHOWN = 25  # rows of the printed table; if there are more columns, those alike share a row
@@ -82,10 +84,13 @@ class Columns:
     ----------
     decisions : a ColumnDecision for each column, in the order of the table.
     readers : what reads each column in use, by its name.
+
+    free_text : how free text becomes features, but for what the reading says of it.
     """
 
-    def __init__(self, reading: TableReading = AS_FOUND):
+    def __init__(self, reading: TableReading = AS_FOUND, free_text: TextRules = TextRules()):  # noqa: B008
         self.reading = reading
+        self.free_text = replace(free_text, choice=reading.text_features)
 
     def fit(self, *tables: tuple[str, pd.DataFrame]) -> "Columns":
         """Decide for every column; each table has a name, for errors, and the same columns.
@@ -103,7 +108,11 @@ class Columns:
         self._allowed: dict[str, float] = {}
         for column in columns:
             decision, reader = decide(
-                column, choices.get(column.name), forms.get(column.name, ""), sign
+                column,
+                choices.get(column.name),
+                forms.get(column.name, ""),
+                sign,
+                self.free_text,
             )
             if isinstance(reader, Categories) and self.reading.unseen == "other":
                 reader = replace(reader, both=True)
@@ -117,6 +126,11 @@ class Columns:
             raise UserError(
                 f"{' + '.join(sources)} has no column to learn from beside the target"
                 + (f" ({reasons})" if reasons else "")
+            )
+        if self.reading.text_features and not any(d.read_as == Kind.TEXT for d in self.decisions):
+            raise UserError(
+                f"--text-features {self.reading.text_features}: {' + '.join(sources)} has no "
+                "column of free text: leave the option out, or name a column with --text"
             )
         return self
 

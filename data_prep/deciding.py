@@ -1,8 +1,7 @@
 """Decide, from all of its cells, what a column of a user's table is read as."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -11,15 +10,14 @@ import pandas as pd
 from common.errors import UserError
 from data_prep import date_cells
 from data_prep.cells import as_numbers, has_numbers, texts
+from data_prep.column_cells import Column, Decided
 from data_prep.column_kinds import (
     NOTHING,
     Categories,
-    ColumnDecision,
     Dates,
     Kind,
     Lists,
     Numbers,
-    Reader,
     category_texts,
     date_texts,
     plain,
@@ -27,6 +25,7 @@ from data_prep.column_kinds import (
 from data_prep.list_cells import holds_lists, holds_numbers, lists_of
 from data_prep.number_cells import COMMA, POINT, NumberForm, NumberTexts
 from data_prep.row_ids import FEWEST_ROWS, why_id
+from data_prep.text_columns import TextRules, reader_of_texts, word_counts
 
 SHARE = 0.95  # so many of the filled cells must fit, in deciding and later
 MOST_TEXTS = 100  # a text column with more different values names things, it does not sort them
@@ -36,69 +35,25 @@ WORDS = 3  # texts of so many words on average are sentences
 GROUPED = r"[1-9]\d{0,2}(?:\.\d{3})+"  # a number with a decimal point, or thousands apart by points
 NAMES_A_CODE = re.compile(r"(.*[\W_])?(zip|zip ?code|postal ?code|post ?code|plz)", re.IGNORECASE)
 
-Decided = tuple[ColumnDecision, Reader | None]
 
-
-@dataclass(frozen=True)
-class Column:
-    """All cells of a column that decide, of one table or more.
-
-    starts : the position of the first row of each table. sources : their names.
-    distinct : gives the positions of the rows that do not repeat an earlier row as a whole.
-    """
-
-    cells: pd.Series
-    sources: Sequence[str]
-    starts: Sequence[int]
-    distinct: Callable[[], np.ndarray]
-
-    @property
-    def name(self) -> str:
-        return str(self.cells.name)
-
-    @property
-    def title(self) -> str:
-        """The column in a sentence."""
-        return f"{' + '.join(self.sources)}, column {self.name!r}"
-
-    def place(self, position: int) -> str:
-        """A cell in a sentence."""
-        table = int(np.searchsorted(self.starts, position, side="right")) - 1
-        row = self.cells.index[position]
-        return f"{self.sources[table]}, row {row}, column {self.name!r}"
-
-    @cached_property
-    def shown(self) -> pd.Series:
-        """The cells as texts, by their positions, without those that are missing."""
-        return texts(self.cells).reset_index(drop=True).dropna()
-
-    @cached_property
-    def missing(self) -> int:
-        """How many cells say nothing."""
-        if has_numbers(self.cells) or holds_lists(self.cells):
-            return int(self.cells.isna().sum())
-        return len(self.cells) - len(self.shown)
-
-    def left_out(self, why: str) -> Decided:
-        return ColumnDecision(self.name, Kind.LEFT_OUT, why, missing=self.missing), None
-
-    def decided(self, kind: Kind, reader: Reader, why: str, more_missing: int = 0) -> Decided:
-        features = len(reader.names(self.name))
-        return ColumnDecision(self.name, kind, why, features, self.missing + more_missing), reader
-
-
-def decide(column: Column, choice: Kind | None, date_form: str, sign: "DecimalSign") -> Decided:
+def decide(
+    column: Column,
+    choice: Kind | None,
+    date_form: str,
+    sign: "DecimalSign",
+    free_text: TextRules,
+) -> Decided:
     """What the column is read as, and what reads it; None if it is left out.
 
     choice : what the user said it is. date_form : for dates, as the user said, or "".
+    free_text : what may become of free text.
 
-    Raises UserError if a number is infinite, or if a column can be read in two ways.
+    Raises UserError if a number is infinite, if a column can be read in two ways, and as
+    ``reader_of_texts`` does.
     """
     if choice == Kind.LEFT_OUT:
         return column.left_out("--drop")
-    if choice == Kind.TEXT:
-        return column.left_out(FREE_TEXT)
-    if holds_lists(column.cells):
+    if holds_lists(column.cells) and choice != Kind.TEXT:
         return _lists(column, column.cells)
     if isinstance(next(iter(column.cells.dropna()), None), (dict, complex)):
         return column.left_out("its cells are objects, or complex numbers")
@@ -106,19 +61,27 @@ def decide(column: Column, choice: Kind | None, date_form: str, sign: "DecimalSi
         return column.left_out("it is empty")
     if not has_numbers(column.cells) and column.shown.nunique() < 2:
         return column.left_out("it is constant")
+    if choice is not None:
+        return _as_said(column, choice, date_form, sign, free_text)
+    if isinstance(column.cells.dtype, pd.CategoricalDtype):
+        return _names(column, free_text) or _categories(column, "a categorical type")
+    for attempt in (_typed, _numbers, _dates, _texts_of_lists):
+        if decided := attempt(column, sign):
+            return decided
+    return _names(column, free_text) or _categories(column, "texts")
+
+
+def _as_said(
+    column: Column, choice: Kind, date_form: str, sign: "DecimalSign", free_text: TextRules
+) -> Decided:
+    """What the user said that the column is, if it is not constant."""
+    if choice == Kind.TEXT:
+        return _texts(column, free_text)
     if choice == Kind.NUMBER:
         return _forced_numbers(column, sign)
     if choice == Kind.CATEGORY:
         return _categories(column, "--categorical")
-    if choice == Kind.DATE:
-        return _forced_dates(column, date_form)
-    for attempt in (_typed, _numbers, _dates, _texts_of_lists):
-        if decided := attempt(column, sign):
-            return decided
-    return _names(column) or _categories(column, "texts")
-
-
-FREE_TEXT = "free text, which main_llm.py reads (--text-column)"
+    return _forced_dates(column, date_form)
 
 
 # --- numbers --------------------------------------------------------------------------------------
@@ -154,8 +117,6 @@ def _typed(column: Column, sign: DecimalSign) -> Decided | None:
     cells = plain(column.cells)
     if pd.api.types.is_datetime64_any_dtype(cells):
         return _as_dates(column, date_cells.ISO, "dates")
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        return _names(column) or _categories(column, "a categorical type")
     if has_numbers(cells):
         dated = as_numbers(cells).dropna().between(19_000_101, 20_991_231).all()
         if dated and (decided := _eight_digits(column, category_texts(cells).dropna())):
@@ -364,7 +325,18 @@ def _lists(column: Column, lists: pd.Series, in_text: bool = False) -> Decided:
     return column.decided(Kind.LIST, reader, f"lists of {width:,} numbers")
 
 
-def _names(column: Column) -> Decided | None:
+def _texts(column: Column, rules: TextRules) -> Decided:
+    """A column of free text."""
+    if column.shown.nunique() < 2:
+        return column.left_out("it is constant")
+    reader, why = reader_of_texts(column.cells, rules, column.title)
+    if reader is None:
+        return column.left_out(why)
+    told = f"{why}; missing ones count as empty texts" if column.missing else why
+    return column.decided(Kind.TEXT, reader, told)
+
+
+def _names(column: Column, rules: TextRules) -> Decided | None:
     """A column of texts that are too many to be categories."""
     shown = category_texts(column.cells).dropna()
     different = shown.nunique()
@@ -379,8 +351,8 @@ def _names(column: Column) -> Decided | None:
             f"{different:,} different texts, {cells.share(form):.0%} of them numbers, but for such "
             f"as {odd[:30]!r}: --numeric counts these as missing"
         )
-    if shown.str.split().str.len().mean() >= WORDS:
-        return column.left_out(FREE_TEXT)
+    if word_counts(shown).mean() >= WORDS:
+        return _texts(column, rules)
     if different == len(shown):
         return column.left_out("an id: a different text in every row")
     return column.left_out(f"{different:,} different texts")

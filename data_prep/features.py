@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from common.errors import UserError, check_known
 
 if TYPE_CHECKING:  # what --list need not wait for
     import pandas as pd
+    from sklearn.preprocessing import StandardScaler
 
     from data_prep.column_kinds import ColumnDecision
 
@@ -157,3 +159,20 @@ def principal_components(X: np.ndarray, fit_on: np.ndarray, components: int) -> 
 
     # of the exact solvers the one whose cost does not grow with the rows but once
     return PCA(components, svd_solver="covariance_eigh").fit(X[fit_on]).transform(X)
+
+
+def weigh_texts(scaler: StandardScaler, decisions: Sequence[ColumnDecision]) -> StandardScaler:
+    """The fitted scaler, changed such that a text does not drown the other columns.
+
+    The k features of a text share one scale, such that the sum of their variances is √k in place of
+    k. docs/label.md has the trials behind this.
+    """
+    from data_prep.column_kinds import Kind
+
+    ends = accumulate(d.features for d in decisions)
+    for decision, end in zip(decisions, ends, strict=True):
+        if decision.read_as == Kind.TEXT:
+            block = slice(end - decision.features, end)
+            spread = np.sqrt(scaler.var_[block].mean())
+            scaler.scale_[block] = (spread or 1.0) * decision.features**0.25
+    return scaler

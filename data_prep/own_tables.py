@@ -22,6 +22,7 @@ from data_prep.files import FileFacts
 from data_prep.reading import AS_FOUND, FileReading, TableReading, of_use
 from data_prep.split_rules import named_parts
 from data_prep.tables import form_of, notes_of, read
+from data_prep.text_columns import TextRules
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,14 @@ def own_table(
     labels: Path | None = None,
     split_column: str | None = None,
     reading: TableReading = AS_FOUND,
+    quiet: bool = True,
 ) -> tuple[Prepared, tuple[FileFacts, ...]]:
     """A user's data set as features and classes, and the facts of its files.
 
     path : a table, or an .npy or .npz of features. target : its column of classes. labels : the
     file of an array's labels; then ``target`` and ``split_column`` are its columns.
-    reading : how the cells are found, and what each column is read as.
+    reading : how the cells are found, and what each column is read as. quiet : show no bar while
+    texts are encoded.
     ``columns.Columns`` says what becomes of each column of a table; missing cells are NaN.
 
     Raises UserError as ``read_labeled`` and ``arrays.read_features`` do, and if no feature is left.
@@ -122,7 +125,8 @@ def own_table(
             f"--labels is for .npy and .npz: {path} has a column of classes, which --target names"
         )
     known = read_labeled(path, target, split_column, reading)
-    columns = Columns(reading).fit((str(path), known.frame))
+    rules = TextRules(fits=False, quiet=quiet)  # the rows of the test set are among these
+    columns = Columns(reading, rules).fit((str(path), known.frame))
     X, rows = columns.transform(known.frame, str(path)), known.frame.index.to_numpy()
     prepared = Prepared(
         X,

@@ -15,6 +15,7 @@ from common.cli import option
 from common.errors import UserError
 
 UNSEEN = ("error", "other")
+TEXT_FEATURES = ("tfidf", "encoder")
 BLANKS = r"\s+"  # as pandas names columns that any number of blanks or tabs keeps apart
 SEPARATORS = {"tab": "\t", r"\t": "\t", "blanks": BLANKS, BLANKS: BLANKS, " ": BLANKS}
 GROUP = "how your own tables are read"
@@ -117,6 +118,13 @@ class TableReading(FileReading):
     numeric: tuple[str, ...] = _columns("a column to read as numbers")
     categorical: tuple[str, ...] = _columns("a column to read as categories, one for each text")
     text: tuple[str, ...] = _columns("a column to read as free text")
+    text_features: str | None = _reading(
+        None,
+        "what becomes of free text: tfidf, weights of its words and 100 components of their SVD, "
+        "or encoder, the numbers of the pretrained encoder that make llm installs (default: "
+        "encoder if it is installed)",
+        choices=TEXT_FEATURES,
+    )
     date: tuple[str, ...] = _reading(
         (),
         "a column to read as dates, if need be with their form, as in day:%%d/%%m/%%Y; can be "

@@ -53,7 +53,7 @@ class Tokens:
 class Encoder:
     """A pretrained encoder: its folder, the digest of the files in it, and its tokenizer.
 
-    most_tokens : longer texts are cut to this.
+    most_tokens : longer texts are cut to this. width : D, how many numbers an embedding has.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Encoder:
     digest: str
     most_tokens: int
     tokenizer: Any
+    width: int
 
     def tokens(self, columns: Sequence[np.ndarray]) -> Tokens:
         """``columns``: one array of strings (n,), or two for pairs of texts."""
@@ -145,7 +146,7 @@ def open_encoder(name: str = DEFAULT, most_tokens: int = 128) -> Encoder:
     longest = min(tokenizer.model_max_length, settings.max_position_embeddings)
     if most_tokens > longest:
         raise UserError(f"--max-tokens {most_tokens}: {name} reads at most {longest:,}")
-    return Encoder(name, folder, digest, most_tokens, tokenizer)
+    return Encoder(name, folder, digest, most_tokens, tokenizer, settings.hidden_size)
 
 
 def _silence_libraries() -> None:

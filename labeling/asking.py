@@ -14,6 +14,7 @@ from common.kinds import HessianRows
 from common.parallel import few_threads
 from data_prep import formulas, tables
 from data_prep.reading import TableReading, of_use
+from data_prep.text_columns import TextRules
 from labeling.added_columns import QUOTED, Source, own_columns, prefix_beside
 from labeling.fitting import fitted_model
 from labeling.labeler import SalutaryLabeler
@@ -137,6 +138,7 @@ def settle(options: AskOptions) -> tuple[Strategy, TableFiles]:
         validation=options.validation,
         target=options.target,
         reading=reading,
+        free_text=TextRules(quiet=options.quiet),
         validates=method.reads_validation and not method.trains_on_validation,
     )
 

@@ -10,7 +10,9 @@ from sklearn.preprocessing import StandardScaler
 
 from common.errors import UserError
 from data_prep.columns import Columns, Misfits
+from data_prep.features import weigh_texts
 from data_prep.reading import TableReading
+from data_prep.text_columns import TextRules
 
 
 @dataclass(frozen=True)
@@ -21,15 +23,23 @@ class FeatureMaker:
     scaler: Pipeline
 
     @classmethod
-    def fitted(cls, reading: TableReading, *tables: tuple[str, pd.DataFrame]) -> "FeatureMaker":
+    def fitted(
+        cls,
+        reading: TableReading,
+        *tables: tuple[str, pd.DataFrame],
+        free_text: TextRules = TextRules(),  # noqa: B008
+    ) -> "FeatureMaker":
         """Decided by the cells of these tables, without the target; each has a name.
+
+        free_text : see ``Columns``.
 
         Raises UserError as ``Columns.fit`` does.
         """
-        columns = Columns(reading).fit(*tables)
+        columns = Columns(reading, free_text).fit(*tables)
         scaler = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
         with np.errstate(all="ignore"):  # ``features`` reports an overflow
             scaler.fit(np.vstack([columns.transform(cells, name) for name, cells in tables]))
+        weigh_texts(scaler[-1], columns.decisions)
         return cls(columns, scaler)
 
     def features(self, cells: pd.DataFrame, table: Misfits | str) -> np.ndarray:

@@ -24,6 +24,7 @@ from sklearn.utils.validation import validate_data
 from common.kinds import HessianRows, LabelSource, PenaltyRule
 from data_prep.column_kinds import ColumnDecision
 from data_prep.columns import decisions_record
+from data_prep.features import weigh_texts
 from data_prep.reading import AS_FOUND, TableReading
 from influence import Influence
 from labeling import labeler_input as given_rows
@@ -182,6 +183,8 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         self.columns_ = pd.DataFrame(decisions_record(decisions), columns=DECIDED)
         rows = X if pool is None else deciding
         self._scaler = StandardScaler().fit(rows) if self.standardise else None
+        if self._scaler is not None and self._columns is not None:
+            weigh_texts(self._scaler, decisions)
         X = self._scaled(X)
         self._labeled = LabeledRows(X, y)
         self.model_ = fitted_model(self, self._labeled)

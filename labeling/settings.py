@@ -7,6 +7,7 @@ from common.errors import UserError, check_known
 from common.kinds import PenaltyRule
 from common.plugins import use_files
 from data_prep.reading import TableReading, of_use
+from data_prep.text_columns import TextRules
 from labeling.labeler import METHODS
 from labeling.model_file import check_portable
 from labeling.options import LabelOptions
@@ -72,6 +73,7 @@ def settle(options: LabelOptions, given: Container[str] = ()) -> LabelSettings:
             validation=options.validation,
             target=options.target,
             reading=reading,
+            free_text=TextRules(portable=options.model_out is not None, quiet=options.quiet),
         ),
         outputs=settle_outputs(options),
         plan=LabelPlan(options.budget, options.rounds, options.abstain),

@@ -18,6 +18,7 @@ from data_prep import tables
 from data_prep.classes import classes_of, has_no_class, marks_held, stripped, unheld_notes
 from data_prep.columns import Misfits, decision_lines
 from data_prep.reading import AS_FOUND, TableReading
+from data_prep.text_columns import TextRules
 from labeling.added_columns import own_columns, prefix_beside, with_sources
 from labeling.feature_maker import FeatureMaker
 from labeling.known_content import KnownContent, row_hashes
@@ -38,6 +39,7 @@ class TableFiles:
     reading : how the files are read. A target is blank if it is empty, or if the reading says that
     its value means "no label".
     validates : whether validation rows are needed, which may come from the labeled table.
+    free_text : how free text becomes features, but for what the reading says of it.
     """
 
     labeled: Path
@@ -46,6 +48,7 @@ class TableFiles:
     target: str
     reading: TableReading = AS_FOUND
     validates: bool = True
+    free_text: TextRules = TextRules()
 
     def known_rows(self, path: Path) -> pd.DataFrame:
         """The rows of the file whose target is not blank. Raises UserError if there are none."""
@@ -181,7 +184,10 @@ def open_tables(files: TableFiles, budget: int, rng: np.random.Generator, say: S
     sample, pool_size = random_rows(files.pool(), KEPT, rng)
     names = [name for name in own_columns(cells.labeled) if name != files.target]
     maker = FeatureMaker.fitted(
-        files.reading, (str(files.labeled), cells.labeled[names]), (files.pool_name, sample[names])
+        files.reading,
+        (str(files.labeled), cells.labeled[names]),
+        (files.pool_name, sample[names]),
+        free_text=files.free_text,
     )
     for line in decision_lines(maker.columns.decisions):
         say(line)
