@@ -188,6 +188,11 @@ class Columns:
         """The columns of numbers."""
         return [name for name, reader in self.readers.items() if isinstance(reader, Numbers)]
 
+    @property
+    def texts(self) -> list[str]:
+        """The columns of free text."""
+        return [d.column for d in self.decisions if d.read_as == Kind.TEXT]
+
 
 def decision_lines(decisions: Sequence[ColumnDecision]) -> list[str]:
     """The decisions as a table, and what becomes of missing cells; of no column, no line."""

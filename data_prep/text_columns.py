@@ -133,6 +133,16 @@ def filled_texts(cells: pd.Series) -> list[str]:
     return [text.encode("utf-8", "replace").decode() for text in shown]
 
 
+def text_hashes(cells: pd.Series) -> np.ndarray:
+    """A whole number below 2**48 for each text, as float64: (n,)."""
+    digests = [_digest(text)[:6] for text in filled_texts(cells)]
+    return np.array([int.from_bytes(digest, "big") for digest in digests], np.float64)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
 def word_counts(shown: pd.Series) -> pd.Series:
     """How many words each text has, (n,); two signs of a script without blanks count as a word."""
     return np.maximum(shown.str.split().str.len(), shown.str.count(f"[{UNSPACED}]") / 2)
@@ -202,7 +212,7 @@ def embeddings(texts: list[str], quiet: bool = True) -> np.ndarray:
     them all known rows: so equal texts have the very same embedding, however they were batched.
     Raises UserError as ``embed`` does.
     """
-    keys = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
+    keys = [_digest(text) for text in texts]
     new = {key: text for key, text in zip(keys, texts, strict=True) if key not in _remembered}
     found: dict[bytes, np.ndarray] = {}
     encoder, missing = the_encoder(), list(new)

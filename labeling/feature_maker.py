@@ -9,10 +9,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from common.errors import UserError
-from data_prep.columns import Columns, Misfits
+from data_prep.columns import Columns, Misfits, named
 from data_prep.features import weigh_texts
 from data_prep.reading import TableReading
-from data_prep.text_columns import TextRules
+from data_prep.text_columns import TextRules, text_hashes
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,18 @@ class FeatureMaker:
             scaler.fit(np.vstack([columns.transform(cells, name) for name, cells in tables]))
         weigh_texts(scaler[-1], columns.decisions)
         return cls(columns, scaler)
+
+    def content(self, cells: pd.DataFrame, X: np.ndarray) -> np.ndarray:
+        """What tells rows apart, (n, C): their features X, but of free text a hash of the text.
+
+        Different texts can have equal features, as those without a word that others have.
+        """
+        texts = self.columns.texts
+        if not texts:
+            return X
+        other = ~np.isin(self.columns.names, texts)
+        hashed = [text_hashes(named(cells)[name]) for name in texts]
+        return np.column_stack([X[:, other], *hashed])
 
     def features(self, cells: pd.DataFrame, table: Misfits | str) -> np.ndarray:
         """Features (n, D), standardised and finite. table : see ``Columns.transform``.

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from labeling.records import KnownRows
-
 MOST_REPEATED = 0.01  # so many known rows may repeat, as typing errors do
 
 
 @dataclass(frozen=True)
 class KnownContent:
-    """A hash of the features of each labeled row, (n,), and of each validation row, (v,)."""
+    """A hash of the content of each labeled row, (n,), and of each validation row, (v,)."""
 
     labeled: np.ndarray
     validation: np.ndarray
 
     @classmethod
-    def of(cls, known: KnownRows) -> "KnownContent":
-        validation = known.labeled.X[:0] if known.validation is None else known.validation.X
-        return cls(row_hashes(known.labeled.X), row_hashes(validation))
+    def of(cls, labeled: np.ndarray, validation: np.ndarray | None) -> "KnownContent":
+        """Of the rows' contents, (n, C) and (v, C): see ``FeatureMaker.content``."""
+        return cls(
+            row_hashes(labeled), row_hashes(labeled[:0] if validation is None else validation)
+        )
 
     @property
     def hashes(self) -> np.ndarray:
@@ -42,12 +42,12 @@ class KnownContent:
         return self.repeated <= MOST_REPEATED * len(self.hashes)
 
     def count(self, pool: Iterable[np.ndarray]) -> "PoolOverlap":
-        """Compare with the pool's features, in parts (n, D)."""
+        """Compare with the contents of the pool's rows, in parts (n, C)."""
         counts = np.zeros(3, int)
-        for X in pool:
-            hashes = row_hashes(X)
+        for part in pool:
+            hashes = row_hashes(part)
             same = np.isin(hashes, self.labeled), np.isin(hashes, self.validation)
-            counts += [*(part.sum() for part in same), np.logical_or(*same).sum()]
+            counts += [*(rows.sum() for rows in same), np.logical_or(*same).sum()]
         return PoolOverlap(self, *counts.tolist())
 
 

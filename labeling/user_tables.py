@@ -147,13 +147,16 @@ class UserTables:
             if chunk.empty:
                 continue
             X = self.maker.features(chunk, misfits)
-            kept = ~np.isin(row_hashes(X), self.left_out) if len(self.left_out) else slice(None)
+            kept = ~self._is_known(chunk, X) if len(self.left_out) else slice(None)
             if len(X[kept]):
                 yield chunk[kept], X[kept]
         self.maker.columns.check(misfits)
         if tell:
             for note in misfits.notes():
                 tell(note)
+
+    def _is_known(self, rows: pd.DataFrame, X: np.ndarray) -> np.ndarray:
+        return np.isin(row_hashes(self.maker.content(rows, X)), self.left_out)
 
     def random_features(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Features of ``count`` random rows of the sample, or of all if there are no more."""
@@ -217,12 +220,16 @@ def without_known_rows(found: UserTables, rng: np.random.Generator, say: Say) ->
     This also computes the features of the whole pool, so that an error in it comes now and not
     after the measurement. Raises UserError if no row of the pool is left.
     """
-    content = KnownContent.of(found.known)
-    overlap = content.count(
-        (X for _, X in found.pool(say))
-        if found.pool_is_sampled
-        else [found.maker.features(found.sample, found.files.pool_name)]
-    )
+    maker, cells, known = found.maker, found.cells, found.known
+    validation = None
+    if cells.validation is not None and known.validation is not None:
+        validation = maker.content(cells.validation, known.validation.X)
+    content = KnownContent.of(maker.content(cells.labeled, known.labeled.X), validation)
+    if found.pool_is_sampled:
+        pool: Iterable = found.pool(say)
+    else:
+        pool = [(found.sample, maker.features(found.sample, found.files.pool_name))]
+    overlap = content.count(maker.content(*part) for part in pool)
     for line in overlap.lines():
         say(line)
     if not overlap.is_left_out:
