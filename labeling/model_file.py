@@ -17,6 +17,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression as SklearnRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
@@ -27,6 +28,7 @@ from data_prep import tables
 from data_prep.cells import MISSING
 from data_prep.column_kinds import NOTHING, Categories, Dates, Numbers, Reader
 from data_prep.number_cells import MARKS, NO_NUMBER
+from data_prep.text_columns import TermTexts
 from labeling.own_model import TrainedEstimator
 from labeling.records import LabeledRows
 from labeling.user_tables import UserTables
@@ -173,6 +175,8 @@ def _block(readers: dict[str, Reader], medians: dict[str, float]) -> Any | None:
     first = next(iter(readers.values()))
     if isinstance(first, Numbers):
         return _numbers(readers)
+    if isinstance(first, TermTexts):  # each has words of its own
+        return _terms(first) if len(readers) == 1 else None
     return _indicators(readers, medians) if isinstance(first, Categories) else None
 
 
@@ -184,6 +188,19 @@ def _numbers(readers: dict[str, Any]) -> Any:
         steps.append(_calling(pd.DataFrame.replace, to_replace=marks, value=np.nan, regex=True))
     steps.append(_calling(pd.DataFrame.apply, func=pd.to_numeric))
     return make_pipeline(*steps, _calling(pd.DataFrame.astype, dtype="float64"))  # without pd.NA
+
+
+def _terms(reader: TermTexts) -> Any:
+    """The fitted TF-IDF and SVD, of a frame of one column; a missing text is empty."""
+    missing = rf"^\s*(?:{'|'.join(map(re.escape, sorted(MISSING)))})\s*$"
+    return make_pipeline(
+        _calling(pd.DataFrame.astype, dtype="object"),
+        _calling(pd.DataFrame.fillna, value=""),
+        _calling(pd.DataFrame.astype, dtype="str"),
+        _calling(pd.DataFrame.replace, to_replace=missing, value="", regex=True),
+        _calling(pd.DataFrame.squeeze, axis=1),
+        FrozenEstimator(reader.steps),
+    )
 
 
 def _indicators(readers: dict[str, Any], medians: dict[str, float]) -> Any:
