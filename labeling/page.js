@@ -127,11 +127,23 @@
     return element;
   }
 
+  function shownCell(row, c) { // a text that was cut has a button for the whole of it
+    const text = row.shown[c], cell = make("dd", {}, text || "–");
+    if (!text.endsWith("…")) return cell;
+    const whole = make("button", { type: "button", class: "whole" }, "Whole text");
+    whole.addEventListener("click", async () => {
+      const cells = (await written())[rows.indexOf(row)];
+      cell.textContent = cells[sheet.shown[c]];
+    });
+    cell.append(" ", whole);
+    return cell;
+  }
+
   function story(row) {
     const cells = make("dl", { class: "cells" });
     data.shown.forEach((name, c) => cells.append(make("div",
       row.shown[c].length > 40 ? { class: "long" } : {},
-      make("dt", {}, name), make("dd", {}, row.shown[c] || "–"))));
+      make("dt", {}, name), shownCell(row, c))));
     const known = row.benefits.filter((value) => value !== null);
     const most = Math.max(...known.map(Math.abs), Number.MIN_VALUE);
     const benefits = table(["class", "benefit", ""], classes.map((name, k) => [
@@ -204,14 +216,18 @@
 
   // --- the sheet ---------------------------------------------------------------------------------
 
-  async function sheetText() {
+  async function written() { // the cells of each row as the file has them
     const packed = Uint8Array.from(atob(sheet.cells), (letter) => letter.charCodeAt(0));
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const written = JSON.parse(await new Response(stream).text());
+    return JSON.parse(await new Response(stream).text());
+  }
+
+  async function sheetText() {
+    const whole = await written();
     const lines = [[...sheet.head, sheet.decision]];
     for (const i of [...decided.keys()].sort((a, b) => a - b)) {
       const { decision, label } = decided.get(i);
-      const cells = [...written[i]];
+      const cells = [...whole[i]];
       cells[sheet.target] = sheet.written[label];
       if (sheet.quoted >= 0) {
         const more = sheet.quotes[label] - sheet.quotes[rows[i].given];

@@ -122,7 +122,7 @@ def page_data(
     own = own_columns(cells.labeled)
     shown = [name for name in own if name != files.target][:SHOWN_COLUMNS]
     spelled = [cells.spelling[label] for label in classes]
-    sheet = sheet_data(outputs, user_tables, rows, labels, spelled)
+    sheet = sheet_data(outputs, user_tables, rows, labels, spelled, shown)
     room = max(len(labels), ROOM)
 
     def others(frame: pd.DataFrame, used: np.ndarray) -> dict:
@@ -185,11 +185,13 @@ def sheet_data(
     rows: pd.DataFrame,
     labels: Labels,
     spelled: list,
+    shown: list[str],
 ) -> dict:
     """The rows as the written file has them, for the sheet of decisions.
 
-    spelled : the cell of each class. written, quotes : each class's cell as it is written, and how
-    many apostrophes --excel-safe puts in it.
+    spelled : the cell of each class. shown : the columns that the page shows; their places in a row
+    of ``cells`` let it show a whole text. written, quotes : each class's cell as it is written, and
+    how many apostrophes --excel-safe puts in it.
     """
     target, known = user_tables.files.target, user_tables.cells.labeled
     own = own_columns(known)
@@ -212,6 +214,7 @@ def sheet_data(
         "head": ["" if is_place(name) else name for name in head],
         "cells": packed([list(cells) for cells in zip(*columns, strict=True)]),
         "target": own.index(target),
+        "shown": [own.index(name) for name in shown],
         "quoted": len(head) - 1 if outputs.excel_safe else -1,
         "decision": prefix + DECISION,
         "written": classes.tolist(),

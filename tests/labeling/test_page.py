@@ -37,7 +37,7 @@ def labeled(tmp_path_factory, run):
     bank[70:140].to_csv(folder / "validation.csv", index=False)
     bank[140:].drop(columns="marital").to_csv(folder / "pool.csv", index=False)
     wanted = ("--target=marital", "--budget=16", "--abstain=1", "--excel-safe", "--quiet")
-    assert run(folder, *wanted) == 0
+    assert run(folder, *wanted, "--text-features=tfidf") == 0
     return folder
 
 
@@ -231,6 +231,23 @@ def test_rows_are_found_filtered_and_sorted(labeled, browser):
     )
     assert 4 in browser.run(listed)
     assert all(rows[i]["name"].startswith(name) for i in browser.run(listed))
+
+
+@in_chromium
+def test_a_text_that_was_cut_is_there_as_a_whole_on_demand(labeled, browser, cells):
+    data, _ = data_of(labeled)
+    browser.open(labeled / "plus.html")
+    browser.run("document.querySelector('article details').open = true")
+    browser.wait_for("document.querySelector('.story button.whole')")
+    note = "document.querySelector('.story button.whole').parentElement"
+    browser.run(f"window.note = {note}; 0")
+    assert len(browser.run("note.textContent")) < len(TEXT)
+    browser.click(".story button.whole")
+    browser.wait_for("!note.querySelector('button')")
+    source, place = data["rows"][0]["name"].split(" row ")
+    whole = cells(labeled / source)["note"][int(place)]
+    assert browser.run("note.textContent").removeprefix("'") == whole  # of --excel-safe
+    assert browser.run("note.children.length") == 0  # a text, although it would like to be HTML
 
 
 def leads_of(row):
