@@ -128,9 +128,8 @@ def reader_of_texts(
 
 
 def filled_texts(cells: pd.Series) -> list[str]:
-    """The cells as texts, "" if they are missing; "?" in place of half a surrogate pair."""
-    shown = category_texts(cells).fillna("")
-    return [text.encode("utf-8", "replace").decode() for text in shown]
+    """The cells as texts, "" if they are missing."""
+    return category_texts(cells).fillna("").tolist()
 
 
 def text_hashes(cells: pd.Series) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 
 import label
 from common.errors import UserError
+from data_prep import text_columns
 from data_prep.columns import Columns, Misfits, table_of
 from data_prep.places import SHIPPED
 from data_prep.reading import TableReading
@@ -212,7 +213,8 @@ def test_an_id_is_found_if_rows_come_twice_and_over_several_tables():
     assert columns.decisions[0].read_as == "left out"
 
 
-def test_texts_are_sentences_names_or_categories():
+def test_texts_are_sentences_names_or_categories(monkeypatch):
+    monkeypatch.setattr(text_columns, "is_installed", lambda: False)
     sentences = [f"I like film {k % 150} a lot" for k in range(N)]
     assert "free text" in decided(sentences)[0].why
     names = [f"J{k % 150} Smith" for k in range(N)]
@@ -220,7 +222,7 @@ def test_texts_are_sentences_names_or_categories():
     assert decided(["a", "a ", "b", " b"] * 50)[0].features == 1  # blanks around do not count
     few = [f"I like film {k % 3} a lot" for k in range(N)]
     assert decided(few)[0].features == 3
-    asked(r"no column to learn from beside the target \('a': free text, which main_llm", sentences)
+    asked(r"no column to learn from beside the target \('a': 150 different texts\)", names)
 
 
 @pytest.mark.parametrize("form", ["[{}, {}]", "[{} {}]", "[ {},  {}]"])
