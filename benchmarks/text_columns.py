@@ -116,8 +116,8 @@ def scales(name: str, choice: str, seed: int) -> Iterator[dict]:
 
 def worth_table(draws: pd.DataFrame) -> PrettyTable:
     """Means and deviations over the draws of the text alone."""
-    head = ["texts", "features", "log loss", "with labels", "accuracy", "with labels ", "true"]
-    shown = PrettyTable(head, align="r")
+    measured = ["log loss", "log loss with labels", "accuracy", "accuracy with labels", "true"]
+    shown = PrettyTable(["texts", "features", *measured], align="r")
     for (name, choice), of in draws[draws["scale"] == ""].groupby(["texts", "features"]):
         losses = [f"{of[c].mean():.3f} ± {of[c].std():.3f}" for c in ("loss", "loss_with")]
         columns = ("accuracy", "accuracy_with", "true_labels")

@@ -13,17 +13,18 @@ import pandas as pd
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline
+from tqdm import tqdm
 
 from common.errors import UserError, check_known
 from data_prep import text_encoder
 from data_prep.column_kinds import category_texts
 from data_prep.reading import TEXT_FEATURES
-from data_prep.text_encoder import DEFAULT, WHEEL, Encoder
+from data_prep.text_encoder import DEFAULT, WHEEL, Encoder, TooLittleMemory
 
 COMPONENTS = 100  # of the SVD, at most
 MOST_TERMS = 50_000  # words and pairs of words, the most frequent ones
 MOST_TOKENS = 256  # that the encoder reads of a text
-PART = 2_000  # texts that the encoder gets at once, and that a file of the cache holds
+PART = 1_000  # texts that the encoder gets at once, and that a file of the cache holds
 MOST_KEPT = 100_000  # embeddings that a process remembers
 SOLVED = 1e-6  # a singular value below this part of the largest one is an error of rounding
 
@@ -188,8 +189,12 @@ def is_installed() -> bool:
 
 @cache
 def the_encoder() -> Encoder:
-    """The encoder, opened once. Raises UserError as ``open_encoder`` does."""
-    return text_encoder.open_encoder(DEFAULT, MOST_TOKENS)
+    """The encoder, opened once. Raises UserError if it cannot be."""
+    try:
+        return text_encoder.open_encoder(DEFAULT, MOST_TOKENS)
+    except UserError as error:  # in the words of main_llm.py, which has an option for it
+        told = str(error).removeprefix("--encoder ")
+        raise UserError(f"{told}; --text-features tfidf needs no encoder") from error
 
 
 def _encoder_reader(cells: pd.Series, quiet: bool) -> tuple[EncodedTexts, str]:
@@ -212,17 +217,25 @@ def embeddings(texts: list[str], quiet: bool = True) -> np.ndarray:
 
     They are kept in the cache. A process remembers those of the first texts that it sees, among
     them all known rows: so equal texts have the very same embedding, however they were batched.
-    Raises UserError as ``embed`` does.
+    Raises UserError as ``embed`` does, and if there is too little memory.
     """
     keys = [_digest(text) for text in texts]
     new = {key: text for key, text in zip(keys, texts, strict=True) if key not in _remembered}
     found: dict[bytes, np.ndarray] = {}
     encoder, missing = the_encoder(), list(new)
-    for start in range(0, len(missing), PART):
-        part = missing[start : start + PART]
-        tokens = encoder.tokens([np.array([new[key] for key in part], object)])
-        vectors = text_encoder.embed(encoder, tokens, quiet=quiet or len(part) < PART // 10)
-        found |= zip(part, vectors, strict=True)
+    bar = tqdm(total=len(missing), desc="encoding", unit="text", leave=False, disable=quiet)
+    with bar:
+        for start in range(0, len(missing), PART):
+            part = missing[start : start + PART]
+            tokens = encoder.tokens([np.array([new[key] for key in part], object)])
+            try:
+                found |= zip(part, text_encoder.embed(encoder, tokens), strict=True)
+            except TooLittleMemory as error:
+                raise UserError(
+                    "there is too little memory to encode free text: leave its column out with "
+                    "--drop, or close other programs"
+                ) from error
+            bar.update(len(part))
     for key in missing[: max(0, MOST_KEPT - len(_remembered))]:
         _remembered[key] = found[key]
     return np.stack([found[key] if key in found else _remembered[key] for key in keys])

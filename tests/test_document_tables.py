@@ -17,6 +17,7 @@ from tests.helpers import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
 import labels as benchmark
+import text_columns as text_benchmark
 
 REFERENCE = ROOT / "results/reference"
 SETS = ["electric", "wine", "bank", "waveform", "mnist", "diabetes", "musk"]
@@ -117,6 +118,12 @@ def draws(kind: str) -> Rows:
     return [list(map(str, row[:-1])) for row in benchmark.table(frame).rows]
 
 
+def text_columns(table: str) -> Rows:
+    """benchmarks/text_columns.py: worth_table or scale_table."""
+    frame = pd.read_csv(REFERENCE / "text-columns.csv").fillna({"scale": ""})
+    return getattr(text_benchmark, table)(frame).rows
+
+
 def movies() -> Rows:
     """Mean and deviation over seeds, the stand-in's mean, and the labels that are not true."""
     groups = pd.read_csv(REFERENCE / "movies/tuned.csv").groupby(["method", "round"])
@@ -153,6 +160,8 @@ TABLES: list[tuple[str, str, int, Callable[[], Rows]]] = [
     ("docs/results.md", "| | logistic | mlp |", 0, network),
     ("docs/method.md", "| | rank correlation", 0, retraining),
     ("docs/language.md", "| | 100 labels |", 0, movies),
+    ("docs/label.md", "| texts | features |", 0, partial(text_columns, "worth_table")),
+    ("docs/label.md", "| variance of a text |", 0, partial(text_columns, "scale_table")),
     *(
         ("docs/label.md", "| seed | answer |", number, partial(draws, kind))
         for number, kind in enumerate(DRAWN)
