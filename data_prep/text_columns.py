@@ -223,7 +223,9 @@ def embeddings(texts: list[str], quiet: bool = True) -> np.ndarray:
     new = {key: text for key, text in zip(keys, texts, strict=True) if key not in _remembered}
     found: dict[bytes, np.ndarray] = {}
     encoder, missing = the_encoder(), list(new)
-    bar = tqdm(total=len(missing), desc="encoding", unit="text", leave=False, disable=quiet)
+    bar = tqdm(
+        total=len(missing), desc="encoding", unit="text", leave=False, disable=quiet or not missing
+    )
     with bar:
         for start in range(0, len(missing), PART):
             part = missing[start : start + PART]

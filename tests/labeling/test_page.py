@@ -165,7 +165,7 @@ def test_a_page_of_long_cells_stays_small(tmp_path, run):
     frame[60:120].to_csv(tmp_path / "validation.csv", index=False)
     frame[120:].drop(columns="y").to_csv(tmp_path / "pool.csv", index=False)
     chosen = ("--budget=200", "--rounds=1", "--method=salutary", "--quiet", "--drop=c")
-    assert run(tmp_path, *chosen) == 0
+    assert run(tmp_path, *chosen, "--text-features=tfidf") == 0
     assert (tmp_path / "plus.html").stat().st_size < 2_000_000
     data, _ = data_of(tmp_path)
     assert len(data["rows"]) == 200
@@ -238,7 +238,7 @@ def test_a_text_that_was_cut_is_there_as_a_whole_on_demand(labeled, browser, cel
     data, _ = data_of(labeled)
     browser.open(labeled / "plus.html")
     browser.run("document.querySelector('article details').open = true")
-    browser.wait_for("document.querySelector('.story button.whole')")
+    browser.wait_for("!!document.querySelector('.story button.whole')")
     note = "document.querySelector('.story button.whole').parentElement"
     browser.run(f"window.note = {note}; 0")
     assert len(browser.run("note.textContent")) < len(TEXT)
