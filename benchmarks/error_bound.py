@@ -1,6 +1,6 @@
 """Does the bound of label.py --max-error hold, and how many rows does it cover?
 
-python benchmarks/error_bound.py [--sets bank electric waveform digits] [--draws 100]
+python benchmarks/error_bound.py [--sets bank electric waveform digits] [--draws 100] [--out b.csv]
 
 Each draw has 300 labeled rows, 1,000 validation rows and a pool of 2,300 rows whose true classes
 are held back, and counts how many of the labels given are wrong. Then two other pools are not of
@@ -19,10 +19,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
+import pandas as pd
 from prettytable import PrettyTable
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
+from common.files import csv_bytes
 from common.parallel import few_threads
 from data_prep.features import principal_components
 from data_utils import load
@@ -107,32 +109,49 @@ def warns(found: BoundSearch, X_pool: np.ndarray) -> bool:
     return found.labels(X_pool, ALLOWED[-1]).bound.source.differs
 
 
+def rows_of(name: str, seed: int, one: Draw) -> list[dict]:
+    """A row for each allowed share of wrong labels."""
+    warned = dict(zip(("same_source", "class_mix", "feature"), one.warned, strict=True))
+    measured = zip(ALLOWED, one.covered, one.error, strict=True)
+    return [
+        {"set": name, "seed": seed, "allowed": allowed, "covered": covered, "error": error} | warned
+        for allowed, covered, error in measured
+    ]
+
+
+def table(draws: pd.DataFrame) -> PrettyTable:
+    """A row for each data set and allowed share: the means and counts over the draws."""
+    shown = PrettyTable(
+        ["data set", "draws", "allowed", "covered", "draws without a label", "mean error",
+         "draws above", "warned: same source", "other class mix", "other feature"]
+    )  # fmt: skip
+    for (name, allowed), of in draws.groupby(["set", "allowed"], sort=False):
+        some = of["covered"] > 0
+        warned = of[["same_source", "class_mix", "feature"]].mean()
+        shown.add_row(
+            [name, len(of), f"{allowed:.0%}", f"{of['covered'].mean():.1%}", int((~some).sum()),
+             f"{of['error'][some].mean():.1%}" if some.any() else "",
+             int((of["error"] > allowed).sum()), *(f"{share:.0%}" for share in warned)]
+        )  # fmt: skip
+    return shown
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--draws", type=int, default=100)
+    parser.add_argument("--out", type=Path, help="write the draws into this CSV too")
     chosen = parser.parse_args()
-    table = PrettyTable(
-        ["data set", "draws", "allowed", "covered", "draws without a label", "mean error",
-         "draws above", "warned: same source", "other class mix", "other feature"]
-    )  # fmt: skip
+    done: list[dict] = []
     for name in chosen.sets:
         X, y = features(name)
         with few_threads(X.size), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            seeds = tqdm(range(chosen.draws), name, leave=False)
-            done = [draw(name, X, y, seed) for seed in seeds]
-        warned = np.mean([one.warned for one in done], axis=0)
-        for i, allowed in enumerate(ALLOWED):
-            covered = np.array([one.covered[i] for one in done])
-            error = np.array([one.error[i] for one in done])
-            some = covered > 0
-            table.add_row(
-                [name, len(done), f"{allowed:.0%}", f"{covered.mean():.1%}", int((~some).sum()),
-                 f"{error[some].mean():.1%}" if some.any() else "", int((error > allowed).sum()),
-                 *(f"{share:.0%}" for share in warned)]
-            )  # fmt: skip
-    print(table)
+            for seed in tqdm(range(chosen.draws), name, leave=False):
+                done += rows_of(name, seed, draw(name, X, y, seed))
+        if chosen.out:
+            chosen.out.write_bytes(csv_bytes(pd.DataFrame(done)))
+    print(table(pd.DataFrame(done)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What label.py's work costs by the number of columns, and what its labels are worth there.
 
-python benchmarks/label_width.py [--columns 100 400 768 1500 4000] [--seeds 0-4] [--old 768]
+python benchmarks/label_width.py [--columns 100 400 …] [--seeds 0] [--old 768] [--out width.csv]
 
 The rows are shipped texts, as TF-IDF of their most frequent words: 200 labeled, 300 validation and
 1,000 pool rows. The work is that of one call of label.py with a budget of 50: the measurement and
@@ -20,6 +20,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from unittest.mock import patch
 
@@ -33,6 +34,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from common.cli import seed_list, whole_number
+from common.files import csv_bytes
 from data_prep.places import SHIPPED
 from labeling.cross_validation import measure
 from labeling.fitting import fitted_model
@@ -106,40 +108,38 @@ def the_old_way() -> Iterator[None]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--columns", type=whole_number(2), nargs="+", default=list(COLUMNS))
-    parser.add_argument("--seeds", type=seed_list, default=list(range(5)), help="of the draws")
+    parser.add_argument("--seeds", type=seed_list, default=[0], help="of the draws")
     parser.add_argument(
         "--old", type=whole_number(2), nargs="+", default=[], help="columns to do the old way too"
     )
+    parser.add_argument("--out", type=Path, help="write the draws into this CSV too")
     options = parser.parse_args()
-    shown = PrettyTable(["columns", "way", "CPU, s", "loss without", "with labels", "change ± SE"])
-    shown.align = "r"
-    for columns in options.columns:
-        found: dict[str, list[Result]] = {"new": []} | (
-            {"old": []} if columns in options.old else {}
-        )
-        for seed in options.seeds:
-            parts = draw(columns, seed)
-            for way, results in found.items():
-                with the_old_way() if way == "old" else contextlib.nullcontext():
-                    results.append(work(parts))
-                print(columns, seed, way, results[-1], file=sys.stderr, flush=True)
-        for way, results in found.items():
-            shown.add_row([columns, way, *cells(results)])
+    done = []
+    for columns, seed in product(options.columns, options.seeds):
+        parts = draw(columns, seed)
+        for way in ("new", "old") if columns in options.old else ("new",):
+            with the_old_way() if way == "old" else contextlib.nullcontext():
+                done.append({"columns": columns, "way": way, "seed": seed, **vars(work(parts))})
+            print(done[-1], file=sys.stderr, flush=True)
+        if options.out:
+            options.out.write_bytes(csv_bytes(pd.DataFrame(done)))
     print(f"the start of Python and its imports: {STARTED:.1f} s; {len(options.seeds)} draws")
-    print(shown)
+    print(table(pd.DataFrame(done)))
     return 0
 
 
-def cells(results: list[Result]) -> list[str]:
-    """The means, and the change with its standard error."""
-    seconds, without, with_labels = (
-        np.array([getattr(r, name) for r in results])
-        for name in ("seconds", "without", "with_labels")
-    )
-    change = with_labels - without
-    error = change.std(ddof=1) / len(change) ** 0.5 if len(change) > 1 else np.nan
-    means = [f"{seconds.mean():.1f}", f"{without.mean():.3f}", f"{with_labels.mean():.3f}"]
-    return [*means, f"{change.mean():+.3f} ± {error:.3f}"]
+def table(draws: pd.DataFrame) -> PrettyTable:
+    """The means over the seeds, and the change with its standard error (if there are two)."""
+    shown = PrettyTable(["columns", "way", "CPU, s", "loss without", "with labels", "change ± SE"])
+    shown.align = "r"
+    for group, of in draws.groupby(["columns", "way"]):
+        change = of["with_labels"] - of["without"]
+        error = f" ± {change.sem():.3f}" if len(of) > 1 else ""
+        means = [f"{of[name].mean():.3f}" for name in ("without", "with_labels")]
+        shown.add_row(
+            [*group, f"{of['seconds'].mean():.1f}", *means, f"{change.mean():+.3f}{error}"]
+        )
+    return shown
 
 
 if __name__ == "__main__":
