@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import influence
+import label
 from data_prep.places import SHIPPED
 from labeling import row_stories
 from labeling.labeler import SalutaryLabeler
@@ -57,10 +58,10 @@ def expected_sheet(folder, cells, decisions):
     names = [data["rows"][i]["name"].rsplit(" ", 1)[1] for i in decisions]
     sheet = rows.loc[names].reset_index(drop=True)
     sheet["decision"] = [decision for decision, _ in decisions.values()]
-    for i, (_, label) in enumerate(decisions.values()):
-        if label:
-            was, formula = sheet.loc[i, "marital"].startswith("'"), label.startswith("=")
-            sheet.loc[i, "marital"] = "'" + label if formula else label
+    for i, (_, corrected) in enumerate(decisions.values()):
+        if corrected:
+            was, formula = sheet.loc[i, "marital"].startswith("'"), corrected.startswith("=")
+            sheet.loc[i, "marital"] = "'" + corrected if formula else corrected
             sheet.loc[i, "quoted"] = str(int(sheet.loc[i, "quoted"]) - was + formula)
     return sheet
 
@@ -186,7 +187,7 @@ def row(i, inside):
 
 
 @in_chromium
-def test_three_labels_are_corrected_one_rejected_and_the_sheet_says_so(labeled, browser, cells):
+def test_three_labels_are_corrected_downloaded_and_merged(labeled, browser, cells, tmp_path):
     data, _ = data_of(labeled)
     browser.open(labeled / "plus.html")
     decisions = {}
@@ -207,6 +208,18 @@ def test_three_labels_are_corrected_one_rejected_and_the_sheet_says_so(labeled, 
     pd.testing.assert_frame_equal(cells(sheet), expected_sheet(labeled, cells, decisions))
     assert browser.run("document.title") == "Salutary labels for pool.csv"
     assert browser.complaints() == []
+    files = [labeled / "labeled.csv", labeled / "plus.csv", labeled / "plus_left.csv", sheet]
+    out, rest = tmp_path / "table.csv", tmp_path / "rest.csv"
+    words = ["merge", *files, "--target=marital", f"--out={out}", f"--pool={labeled / 'pool.csv'}"]
+    assert label.main([*map(str, words), f"--pool-out={rest}", "--quiet"]) == 0
+    table, left = cells(out), cells(rest)
+    names = [int(each["name"].rsplit(" ", 1)[1]) for each in data["rows"]]  # rows of the pool
+    notes = cells(labeled / "pool.csv")["note"]
+    for i in range(3):
+        (merged,) = table[table["note"] == notes[names[i]]].itertuples()
+        assert (merged.marital, merged.labeled_by) == (decisions[i][1], "person")
+    assert notes[names[3]] in set(left["note"]) - set(table["note"])  # the rejected row
+    assert len(table) + len(left) == 70 + 120
 
 
 @in_chromium
