@@ -13,7 +13,8 @@ fits on the features, the whole grid of l2, and finite steps up to DENSE_PARAMET
 import os
 import time
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and torch are loaded
+if __name__ == "__main__":
+    os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy and torch are loaded
 
 import argparse
 import contextlib
@@ -132,12 +133,18 @@ def table(draws: pd.DataFrame) -> PrettyTable:
     """The means over the seeds, and the change with its standard error (if there are two)."""
     shown = PrettyTable(["columns", "way", "CPU, s", "loss without", "with labels", "change ± SE"])
     shown.align = "r"
-    for group, of in draws.groupby(["columns", "way"]):
+    for (columns, way), of in draws.groupby(["columns", "way"]):
         change = of["with_labels"] - of["without"]
         error = f" ± {change.sem():.3f}" if len(of) > 1 else ""
         means = [f"{of[name].mean():.3f}" for name in ("without", "with_labels")]
         shown.add_row(
-            [*group, f"{of['seconds'].mean():.1f}", *means, f"{change.mean():+.3f}{error}"]
+            [
+                f"{columns:,}",
+                way,
+                f"{of['seconds'].mean():.1f}",
+                *means,
+                f"{change.mean():+.3f}{error}",
+            ]
         )
     return shown
 

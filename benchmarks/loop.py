@@ -1,6 +1,6 @@
 """Labels of label.py and reviews, against as many labels that a person gives by margin sampling.
 
-python benchmarks/loop.py [--kinds bank waveform] [--seeds 1-4] [--methods NAME …] [--out loop.csv]
+python benchmarks/loop.py [--kinds bank waveform] [--seeds 1-4] [--method NAME] [--out loop.csv]
 
 Each draw has 100 labeled rows, 300 validation rows, a pool whose labels are hidden, and a test
 part. Three rounds of the loop: ``label.py --abstain 25%`` picks 60 rows, the quarter that it leaves
@@ -35,7 +35,6 @@ from common.cli import seed_list
 from common.files import csv_bytes
 
 ROUNDS, GIVEN, LEFT = 3, 60, "25%"
-METHODS = ("salutary_plus", "salutary")  # label.py's default, and the paper's rule
 LOOP, MARGIN, WITH_VALIDATION = "given and reviewed", "margin", "margin, validation rows trained on"
 
 
@@ -80,9 +79,7 @@ def loop(kind: str, seed: int, method: str) -> pd.DataFrame:
             train = pd.read_csv(path)[labeled.columns]
             if way == WITH_VALIDATION:
                 train = pd.concat([train, validation])
-            found.append(
-                (kind, method, seed, way, k, spent, *vars(test_score(train, test)).values())
-            )
+            found.append((kind, seed, way, k, spent, *vars(test_score(train, test)).values()))
         if k == ROUNDS:
             break
         files = [f"--{n}={p}" for n, p in zip(("labeled", "unlabeled"), now[LOOP], strict=True)]
@@ -98,16 +95,14 @@ def loop(kind: str, seed: int, method: str) -> pd.DataFrame:
                 call("ask", *files, *common, f"--method={asks}", f"--n={count}", f"--out={sheet}")
                 review(sheet, truth)
                 now[way] = merged(f"{asks}_table{k}", now[way], [sheet])
-    names = ["kind", "method", "seed", "way", "round", "human_labels", "log_loss", "accuracy"]
+    names = ["kind", "seed", "way", "round", "human_labels", "log_loss", "accuracy"]
     return pd.DataFrame(found, columns=names)
 
 
 def table(draws: pd.DataFrame) -> PrettyTable:
-    """The means over the seeds: a row for each kind, method and round."""
-    names = ["kind", "method", "round"]
-    shown = PrettyTable([*names, "human labels", WITH_VALIDATION, MARGIN, LOOP])
-    shown.title = "test accuracy in %, log loss in brackets"
-    for group, rows in draws.groupby(names, sort=False):
+    """The means over the seeds, of accuracy in % and of log loss: a row for each kind and round."""
+    shown = PrettyTable(["table", "round", "human labels", WITH_VALIDATION, MARGIN, LOOP])
+    for group, rows in draws.groupby(["kind", "round"], sort=False):
         means = rows.groupby("way")[["accuracy", "log_loss"]].mean()
         cells = [
             f"{100 * means.loc[way, 'accuracy']:.1f} ({means.loc[way, 'log_loss']:.3f})"
@@ -121,14 +116,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["bank", "waveform"])
     parser.add_argument("--seeds", type=seed_list, default=tuple(range(1, 5)))
-    parser.add_argument("--methods", nargs="+", default=METHODS, help="of label.py")
+    parser.add_argument("--method", default="salutary_plus", help="of label.py (its default)")
     parser.add_argument("--out", type=Path, help="write the draws into this CSV too")
     chosen = parser.parse_args()
     out, home, done = chosen.out and chosen.out.resolve(), Path.cwd(), []
-    for kind, method, seed in product(chosen.kinds, chosen.methods, chosen.seeds):
+    for kind, seed in product(chosen.kinds, chosen.seeds):
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
-            done.append(loop(kind, seed, method))
+            done.append(loop(kind, seed, chosen.method))
             os.chdir(home)
         if out:
             out.write_bytes(csv_bytes(pd.concat(done)))

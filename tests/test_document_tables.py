@@ -1,23 +1,20 @@
 """The tables of the documents, made again from the committed results in results/reference/."""
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import chain
 
 import pandas as pd
 import pytest
+from prettytable import PrettyTable
 from scipy.stats import t as student
 
+from benchmarks import label_width, labels, loop, text_columns
 from experiments import statistics
 from experiments.results import load_results
 from strategies.registry import REFERENCES, titles
 from tests.helpers import ROOT
-
-sys.path.append(str(ROOT / "benchmarks"))
-import labels as benchmark
-import text_columns as text_benchmark
 
 REFERENCE = ROOT / "results/reference"
 SETS = ["electric", "wine", "bank", "waveform", "mnist", "diabetes", "musk"]
@@ -115,13 +112,20 @@ def draws(kind: str) -> Rows:
     """benchmarks/labels.py, without the seconds."""
     frame = pd.read_csv(REFERENCE / "label-draws.csv", keep_default_na=False)
     frame = frame[frame["kind"] == kind].reset_index(drop=True)
-    return [list(map(str, row[:-1])) for row in benchmark.table(frame).rows]
+    return [list(map(str, row[:-1])) for row in labels.table(frame).rows]
 
 
-def text_columns(table: str) -> Rows:
+def benchmark(table: Callable[[pd.DataFrame], PrettyTable], file: str, without: str = "") -> Rows:
+    """What a benchmark prints of its draws, without a column."""
+    shown = table(pd.read_csv(REFERENCE / file))
+    kept = [i for i, name in enumerate(shown.field_names) if name != without]
+    return [[str(row[i]) for i in kept] for row in shown.rows]
+
+
+def texts(table: str) -> Rows:
     """benchmarks/text_columns.py: worth_table or scale_table."""
     frame = pd.read_csv(REFERENCE / "text-columns.csv").fillna({"scale": ""})
-    return getattr(text_benchmark, table)(frame).rows
+    return getattr(text_columns, table)(frame).rows
 
 
 def movies() -> Rows:
@@ -160,16 +164,20 @@ TABLES: list[tuple[str, str, int, Callable[[], Rows]]] = [
     ("docs/results.md", "| | logistic | mlp |", 0, network),
     ("docs/method.md", "| | rank correlation", 0, retraining),
     ("docs/language.md", "| | 100 labels |", 0, movies),
-    ("docs/label.md", "| texts | features |", 0, partial(text_columns, "worth_table")),
-    ("docs/label.md", "| variance of a text |", 0, partial(text_columns, "scale_table")),
+    ("docs/label.md", "| texts | features |", 0, partial(texts, "worth_table")),
+    ("docs/label.md", "| variance of a text |", 0, partial(texts, "scale_table")),
     *(
         ("docs/label.md", "| seed | answer |", number, partial(draws, kind))
         for number, kind in enumerate(DRAWN)
     ),
+    ("docs/label.md", "| table | round |", 0, partial(benchmark, loop.table, "label-loop.csv")),
+    (
+        "docs/label.md",
+        "| columns |",
+        0,
+        partial(benchmark, label_width.table, "label-width.csv", "way"),
+    ),
 ]
-
-# Tables whose command is printed beside them, but whose results are not committed yet.
-BY_A_COMMAND = {"docs/label.md": ("| table | round |", "| columns |")}
 
 
 @pytest.mark.parametrize(("document", "header", "number", "rows"), TABLES)
@@ -182,7 +190,6 @@ def test_a_table_is_that_of_the_committed_results(document, header, number, rows
 def test_every_table_of_measured_figures_is_among_them(document):
     """A table with a figure such as 80.55 or 79.0 ± 0.4; timings are in other documents."""
     known = tuple(header for where, header, *_ in TABLES if where == document)
-    known += BY_A_COMMAND.get(document, ())
     for header, rows in tables_of(document):
         measured = re.search(r"\d\.\d\d|\d ± \d", " ".join(chain(*rows)))
         assert not measured or header.startswith(known), header

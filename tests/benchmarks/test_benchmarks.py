@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 
 from tests.helpers import ROOT
@@ -71,3 +72,27 @@ def test_exponents_are_those_of_the_times(engine):
         for n, D, K, series in sizes
     ]
     assert growth.exponents(points) == pytest.approx(power)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "reference", "where"),
+    [
+        ("loop.py --kinds bank --seeds 1", "label-loop.csv",
+         "kind == 'bank' and seed == 1"),
+        ("label_width.py --columns 100", "label-width.csv", "columns == 100"),
+        ("error_bound.py --sets electric --draws 2", "error-bound.csv",
+         "set == 'electric' and seed < 2"),
+    ],
+    ids=lambda words: words.split()[0],
+)  # fmt: skip
+def test_a_draw_is_the_committed_one(words, reference, where, tmp_path):
+    out = tmp_path / "draws.csv"
+    script, *options = words.split()
+    command = [sys.executable, ROOT / "benchmarks" / script, *options, "--out", out]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    committed = pd.read_csv(ROOT / "results/reference" / reference).query(where)
+    made, known = (
+        f.drop(columns="seconds", errors="ignore") for f in (pd.read_csv(out), committed)
+    )
+    pd.testing.assert_frame_equal(made, known.reset_index(drop=True), rtol=1e-3)
