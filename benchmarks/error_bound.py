@@ -119,6 +119,10 @@ def rows_of(name: str, seed: int, one: Draw) -> list[dict]:
     ]
 
 
+def percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
 def table(draws: pd.DataFrame) -> PrettyTable:
     """A row for each data set and allowed share: the means and counts over the draws."""
     shown = PrettyTable(
@@ -127,11 +131,11 @@ def table(draws: pd.DataFrame) -> PrettyTable:
     )  # fmt: skip
     for (name, allowed), of in draws.groupby(["set", "allowed"], sort=False):
         some = of["covered"] > 0
-        warned = of[["same_source", "class_mix", "feature"]].mean()
         shown.add_row(
-            [name, len(of), f"{allowed:.0%}", f"{of['covered'].mean():.1%}", int((~some).sum()),
-             f"{of['error'][some].mean():.1%}" if some.any() else "",
-             int((of["error"] > allowed).sum()), *(f"{share:.0%}" for share in warned)]
+            [name, len(of), percent(allowed), percent(of["covered"].mean(), 1), int((~some).sum()),
+             percent(of["error"][some].mean(), 1) if some.any() else "",
+             int((of["error"] > allowed).sum()),
+             *map(percent, of[["same_source", "class_mix", "feature"]].mean())]
         )  # fmt: skip
     return shown
 

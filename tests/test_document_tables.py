@@ -10,7 +10,7 @@ import pytest
 from prettytable import PrettyTable
 from scipy.stats import t as student
 
-from benchmarks import label_width, labels, loop, text_columns
+from benchmarks import error_bound, label_width, labels, loop, text_columns
 from experiments import statistics
 from experiments.results import load_results
 from strategies.registry import REFERENCES, titles
@@ -176,6 +176,12 @@ TABLES: list[tuple[str, str, int, Callable[[], Rows]]] = [
         "| columns |",
         0,
         partial(benchmark, label_width.table, "label-width.csv", "way"),
+    ),
+    (
+        "docs/label.md",
+        "| data set | allowed |",
+        0,
+        partial(benchmark, error_bound.table, "error-bound.csv", "draws"),
     ),
 ]
 
