@@ -50,6 +50,7 @@ COMMANDS = {
     "python label.py merge results/table.csv results/plus.csv results/plus_left.csv --target "
     "churned --out results/table2.csv --pool results/rest.csv --pool-out results/rest2.csv": SLOW,
     f"python label.py {CHURN}/labeled_plus.csv": SLOW,
+    f"python label.py {CHURN}/texts_plus.csv --text-features tfidf": SLOW,
     f"python label.py {CHURN}/forest_plus.csv "
     "--estimator sklearn.ensemble.RandomForestClassifier": SLOW,
     "python main_binary.py --dataset bank --diabetes n": SLOW,
@@ -74,6 +75,7 @@ COMMANDS = {
     "python benchmarks/loop.py": COMMITTED,
     "python benchmarks/error_bound.py": COMMITTED,
     "python benchmarks/label_width.py": COMMITTED,
+    "python benchmarks/text_columns.py": COMMITTED,
 }
 PROGRAMS = ("python", "pip", "make", ".")
 OUTPUTS = ("300 labeled rows, 2,700", "validation: 501 rows")  # how the other blocks begin
