@@ -66,11 +66,18 @@ def features(name: str) -> tuple[np.ndarray, np.ndarray]:
     return X, data.y
 
 
-def draw(name: str, X: np.ndarray, y: np.ndarray, seed: int) -> Draw:
+def draw(
+    name: str,
+    X: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    validation_rows: int = VALIDATION,
+    pool_rows: int = POOL,
+) -> Draw:
     """One draw, and what was found of it."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(y))
-    cuts = np.cumsum([LABELED, VALIDATION, POOL])
+    cuts = np.cumsum([LABELED, validation_rows, pool_rows])
     labeled, validation, pool, _ = np.split(order, cuts)
     X = StandardScaler().fit(X[labeled]).transform(X)
     found = search(
@@ -144,6 +151,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--draws", type=int, default=100)
+    parser.add_argument("--validation", type=int, default=VALIDATION, help="rows")
+    parser.add_argument("--pool", type=int, default=POOL, help="rows")
     parser.add_argument("--out", type=Path, help="write the draws into this CSV too")
     chosen = parser.parse_args()
     done: list[dict] = []
@@ -152,7 +161,7 @@ def main() -> None:
         with few_threads(X.size), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for seed in tqdm(range(chosen.draws), name, leave=False):
-                done += rows_of(name, seed, draw(name, X, y, seed))
+                done += rows_of(name, seed, draw(name, X, y, seed, chosen.validation, chosen.pool))
         if chosen.out:
             chosen.out.write_bytes(csv_bytes(pd.DataFrame(done)))
     print(table(pd.DataFrame(done)))

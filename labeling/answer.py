@@ -32,14 +32,22 @@ class Answer:
     mix: ClassMix
 
     @property
+    def advice(self) -> Advice:
+        return self.verdict.advice
+
+    @property
+    def reason(self) -> str:
+        return self.verdict.reason
+
+    @property
     def advises_use(self) -> bool:
-        return self.verdict.advice == Advice.USE
+        return self.advice == Advice.USE
 
     def lines(self) -> Iterator[str]:
         """The tables, the verdict, and what could be done with the same labels instead."""
         if self.evidence is None:
-            yield f"not measured: {self.verdict.reason}"
-            yield f"answer: {self.verdict.advice}."
+            yield f"not measured: {self.reason}"
+            yield f"answer: {self.advice}."
             return
         yield arms_table(self.evidence).get_string()
         yield classes_table(self.evidence, self.mix).get_string()
@@ -49,14 +57,14 @@ class Answer:
                 f"The recall of class {self.mix.names[k]!r} falls clearly, from "
                 f"{percent(before[k])} to {percent(after[k])}."
             )
-        yield f"answer: {self.verdict.reason}: {self.verdict.advice}."
+        yield f"answer: {self.reason}: {self.advice}."
         yield fair_alternative(self.evidence)
 
     def manifest(self) -> dict:
         """The same for a JSON file: fractions, counts, and changes with their 95 % half-widths."""
         return {
-            "answer": self.verdict.advice,
-            "reason": self.verdict.reason,
+            "answer": self.advice,
+            "reason": self.reason,
             "use": self.advises_use,
             "measured": None if self.evidence is None else measured(self.evidence),
             "classes": [self._class(k) for k in range(len(self.mix.names))],

@@ -84,21 +84,18 @@ def saved(
     answer: Answer | BoundedAnswer,
 ) -> list[str]:
     """Write all files, or none; returns what a user should know of them."""
-    model, page, l2 = predicting_model(labeler, tables.known.labeled, pool.given), None, labeler.l2_
-    if isinstance(answer, BoundedAnswer):
-        l2 = answer.bound.l2
-    else:
-        page = label_page(outputs, labeler, tables, pool, answer)
+    model = predicting_model(labeler, tables.known.labeled, pool.given)
+    l2 = answer.bound.l2 if isinstance(answer, BoundedAnswer) else labeler.l2_
+    page = label_page(outputs, labeler, tables, pool, answer)
     facts = file_facts(labeler, tables, pool, model, l2)
     manifest = answer.manifest() | facts | run_facts(options)
     after = model_outputs(outputs, tables, pool, model)
     if after.model is not None:
         manifest["model"] = {"expects_in_place_of_columns": after.model.expected}
-    more = after.contents() | ({outputs.page: page} if page else {})
+    more = after.contents() | {outputs.page: page}
     written = write_outputs(outputs, tables, pool, manifest, more=more, force=options.force)
     lines = list(output_lines(outputs, written, len(tables.known.labeled), pool))
-    if page:
-        lines.append(f"{outputs.page}: a page to look at the labels, correct them and reject them")
+    lines.append(f"{outputs.page}: a page to look at the labels, correct them and reject them")
     return [*lines, *after.lines()]
 
 

@@ -185,6 +185,7 @@ def resolve(sheets: Sequence[Sheet], classes: Classes, newest: bool, say: Say) -
     deciding, disputed, overruled, replaced = {}, [], 0, 0
     for key, found in votes.items():
         persons = [vote for vote in found if vote.by_person]
+        persons = [vote for vote in persons if not vote.kept] or persons
         last = deciding[key] = (persons or found)[-1]
         others = [vote for vote in persons if made.get(vote) != made.get(last)]
         if others:

@@ -87,8 +87,9 @@
     options(correct, [["", "Correct to …"], ...classes.map((name, k) => [k, name])
       .filter(([k]) => k !== row.given)]);
     choices.append(accept, correct, reject);
-    const facts = `benefit ${amount(row.benefit)}, runner-up ${amount(row.runner_up)}, ` +
-      `probability ${amount(row.probability)}, round ${row.round}` +
+    const of_benefit = data.bounded ? ""
+      : `benefit ${amount(row.benefit)}, runner-up ${amount(row.runner_up)}, round ${row.round}, `;
+    const facts = `${of_benefit}probability ${amount(row.probability)}` +
       (row.left ? ", left for a person" : "");
     const details = make("details", {}, make("summary", {}, "Why this label"));
     const element = make("article", { "data-row": i },
@@ -162,7 +163,7 @@
         table(head("loss falls by"), others(data.validation, row.served)))
       : make("p", {}, "Not computed: the model has too many parameters, or its Hessian is singular.");
     return make("div", { class: "story" },
-      part("This row", cells), part("Benefit of each class", benefits),
+      part("This row", cells), ...(data.bounded ? [] : [part("Benefit of each class", benefits)]),
       part("Nearest labeled rows", table(head("distance"), others(data.labeled, row.nearest)), true),
       part("Validation rows that it serves", served, true));
   }
@@ -170,10 +171,12 @@
   // --- the list ----------------------------------------------------------------------------------
 
   const SORTS = {
-    "order of the picks": (i) => i,
-    "benefit, largest first": (i) => -(rows[i].benefit ?? 0),
-    "lead over the runner-up, smallest first": (i) =>
-      (rows[i].benefit ?? 0) - (rows[i].runner_up ?? 0),
+    [data.bounded ? "order of the files" : "order of the picks"]: (i) => i,
+    ...(data.bounded ? {} : {
+      "benefit, largest first": (i) => -(rows[i].benefit ?? 0),
+      "lead over the runner-up, smallest first": (i) =>
+        (rows[i].benefit ?? 0) - (rows[i].runner_up ?? 0),
+    }),
     "probability, smallest first": (i) => rows[i].probability ?? 0,
     "label": (i) => rows[i].given,
   };

@@ -32,6 +32,7 @@ from labeling.added_columns import (
     prefix_beside,
 )
 from labeling.answer import Answer, arms_table, classes_table, fair_alternative
+from labeling.bounded_answer import BoundedAnswer
 from labeling.labeler import SalutaryLabeler
 from labeling.output_tables import LabeledPool, OutputFiles, as_written
 from labeling.page_picture import pictures
@@ -45,17 +46,34 @@ CUTS = (400, 200, 100, 50, 25, 12)  # characters of a cell that is shown
 SHOWN_BYTES, OTHER_BYTES = 2_000, 2_000  # for each labeled row: of its cells, and of other rows
 ROOM = 200  # so many rows' bytes are there also if the rows are fewer
 
+WORDS_OF_BENEFIT = {
+    "kind": "Salutary labels",
+    "about": "A salutary label is the one that should lower the loss on the validation rows most. "
+    "It need not be the true one: look at the rows below, and accept, correct or reject each.",
+    "question": "Do the labels help?",
+    "terms": "Benefit: the predicted fall of the summed validation loss if the row joins the "
+    "training set with this label, by the model at the time of the pick.",
+}
+WORDS_OF_BOUND = {
+    "kind": "Labels",
+    "about": "The labels are those of a model, given to the rows that it is sure of. The other "
+    "rows are left for a person, with the model’s label as a proposal.",
+    "question": "How many of the labels are wrong?",
+    "terms": "Probability: the model’s, of the label.",
+}
+
 
 def label_page(
     outputs: OutputFiles,
     labeler: SalutaryLabeler,
     user_tables: UserTables,
     pool: LabeledPool,
-    answer: Answer,
+    answer: Answer | BoundedAnswer,
 ) -> bytes:
     """The whole page, in UTF-8.
 
     labeler : fitted to the known rows. pool : the rows that were given a label, or left.
+    answer : of a BoundedAnswer the labels are the model's own, so no benefits are shown.
     """
     labels = pool.labels[np.arange(len(pool.labels)) < MOST_ROWS]
     left_out = len(pool.labels) - len(labels)
@@ -64,7 +82,9 @@ def label_page(
     explained = Explained(LabeledRows(X, labels.labels), ~labels.left)
     stories = row_stories(labeler, user_tables.known, explained)
     classes = labeler.classes_.tolist()
-    text = json_text(page_data(outputs, user_tables, rows, labels, stories, classes))
+    data = page_data(outputs, user_tables, rows, labels, stories, classes)
+    data["bounded"] = isinstance(answer, BoundedAnswer)
+    text = json_text(data)
     more = f"{left_out:,} more rows are in the files and not on this page." if left_out else ""
     style, script = (beside(f"page.{end}") for end in ("css", "js"))
     page = Template(beside("page.html")).substitute(
@@ -76,7 +96,8 @@ def label_page(
         crc=zlib.crc32(text.encode()),
         pool=html(Path(user_tables.files.pool_name).name),
         target=html(user_tables.files.target),
-        verdict=html(answer.verdict.advice),
+        verdict=html(answer.advice),
+        **(WORDS_OF_BOUND if isinstance(answer, BoundedAnswer) else WORDS_OF_BENEFIT),
         tone="good" if answer.advises_use else "bad",
         evidence=evidence_html(answer),
         columns=rows_html(DECISION_HEAD, decision_rows(user_tables.maker.columns.decisions)),
@@ -263,9 +284,14 @@ def pairs(positions: np.ndarray, values: np.ndarray) -> list[list]:
 # --- what is there without a script ---------------------------------------------------------------
 
 
-def evidence_html(answer: Answer) -> str:
-    """The reason, the pictures and the two tables; or why nothing was measured."""
-    evidence, reason = answer.evidence, answer.verdict.reason
+def evidence_html(answer: Answer | BoundedAnswer) -> str:
+    """The reason, the pictures and the two tables; or why nothing was measured.
+
+    Of a bound, what it rests on.
+    """
+    if isinstance(answer, BoundedAnswer):
+        return "".join(f"<p>{html(line[:1].upper() + line[1:])}</p>" for line in answer.lines())
+    evidence, reason = answer.evidence, answer.reason
     if evidence is None:
         return f"<p>Not measured: {html(reason)}.</p>"
     arms, classes = arms_table(evidence), classes_table(evidence, answer.mix)

@@ -34,7 +34,8 @@ Key = tuple[str, int]  # what a row is known by: the file that it is from, absol
 class Vote(NamedTuple):
     """What one row of a file says. label : None if a person rejects the labels of the row.
 
-    settled : its label was a class before anyone looked at a sheet.
+    settled : its label was a class before anyone looked at a sheet. kept : nothing but a proposal
+    that is still there in a row left for a person; what a person says elsewhere counts more.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Vote(NamedTuple):
     label: str | None
     by_person: bool
     settled: bool
+    kept: bool = False
 
     @property
     def place(self) -> str:
@@ -105,7 +107,8 @@ def read_sheet(path: Path, target: str, reading: FileReading) -> Sheet:
         else:
             reviewed += proposed and not decision
             asked = has["asked"] or proposed or decision == CORRECT
-            votes.append(Vote(path, row, label, bool(decision) or by != SALUTARY, not asked))
+            person, kept = bool(decision) or by != SALUTARY, proposed and not decision
+            votes.append(Vote(path, row, label, person, not asked, kept))
     keys = keys_of(rows)
     notes = [*tables.notes_of(raw), *marks.notes(keys, sum(map(bool, labels)))]
     if reviewed:

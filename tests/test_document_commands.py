@@ -78,7 +78,7 @@ COMMANDS = {
     "python benchmarks/text_columns.py": COMMITTED,
 }
 PROGRAMS = ("python", "pip", "make", ".")
-OUTPUTS = ("300 labeled rows, 2,700", "validation: 501 rows")  # how the other blocks begin
+OUTPUTS = ("300 labeled rows, 2,700", "validation: 150 rows")  # how the other blocks begin
 
 
 def command_blocks(document: str) -> Iterator[list[str]]:
@@ -151,8 +151,10 @@ def test_the_sheet_is_asked_filled_in_by_a_person_and_merged(clone):
     assert not set(answered["customer_id"]) & set(rest["customer_id"])
 
 
-def test_the_labels_within_a_bound_are_given(clone):
+def test_the_labels_within_a_bound_are_given_and_the_document_shows_what_is_printed(clone, capsys):
     assert label.main(shlex.split(BOUND)[2:]) == 0
+    (shown,) = [b for b in blocks(ROOT / "docs/label.md") if b.startswith(OUTPUTS[1])]
+    assert shown.strip() in capsys.readouterr().out
     plus, left = (pd.read_csv(f"results/bounded{end}.csv") for end in ("", "_left"))
     given = plus[plus["round"] == 1]
     assert len(given) + len(left) == 400

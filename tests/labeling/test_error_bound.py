@@ -145,6 +145,9 @@ def test_the_command_labels_what_the_bound_covers_and_leaves_the_rest(folder, ca
     assert probability.is_monotonic_increasing  # two classes: least sure first
     rows = {*plus["source_row"][120:], *left["source_row"]}
     assert len(rows) == 400
+    page = (folder / "plus.html").read_text("utf-8")
+    assert "How many of the labels are wrong?" in page
+    assert '"bounded":true' in page
 
 
 def test_a_shifted_pool_gets_no_labels_unless_anyway(folder, capsys, run, cells):
