@@ -136,7 +136,7 @@ def kronecker_preconditioner(H: System, tol: float) -> Preconditioner:
     Σ w_i x_i x_iᵀ takes the place of the matrix. It still compensates for columns of unequal scale.
     """
     (n, D), units = H.X.shape, H.units
-    eigenvalues, U = _logit_curvature(H)
+    eigenvalues, U = logit_curvature(H)
     use_blocks = units > 1 and D * (1 + units * D / (3 * n)) < 8 * units * -np.log10(tol)
     gram = H.X.new_zeros(H.width, H.width if use_blocks else 1)
     for X, P, wP in H.row_blocks(H.width):
@@ -153,7 +153,7 @@ def kronecker_preconditioner(H: System, tol: float) -> Preconditioner:
     return lambda R: U @ ((U.T @ R) / diagonal)
 
 
-def _logit_curvature(H: System) -> tuple[torch.Tensor, torch.Tensor]:
+def logit_curvature(H: System) -> tuple[torch.Tensor, torch.Tensor]:
     """Eigenvalues (U − 1, 1) and eigenvectors (U, U − 1) of C, its trace scaled to 1.
 
     The constant eigenvector, of eigenvalue 0, is left out. For one unit C is the number 1.

@@ -145,6 +145,18 @@ class Picks(NamedTuple):
     benefits: torch.Tensor | np.ndarray | None = None
 
 
+class Turn(NamedTuple):
+    """One pick of a rule that picks in turn: a row of ``pool``, the number of its class, its score.
+
+    benefits (1, K) : of the row, by the model that picked it.
+    """
+
+    row: int
+    code: int
+    score: float
+    benefits: torch.Tensor
+
+
 @dataclass(frozen=True)
 class Strategy:
     """An entry of the registry; called with a Query, it gives Picks.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.kinds import LabelSource
-from strategies.base import Picks, Query, highest, strategy
+from strategies.base import Picks, Query, Turn, highest, strategy
 
 if TYPE_CHECKING:  # what --list need not wait for
     import torch
@@ -110,30 +110,41 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
     """``budget`` times the row that scores highest, each after a refit on all before it."""
     import torch
 
+    from strategies.wide_turns import WideTurns, takes_turns
+
     taken = _taken(query)
     finite = finite and query.model.theta_.numel() <= query.settings.finite_parameters
+    turns = WideTurns(query, weighted) if takes_turns(query) else None
     model = deepcopy(query.model).set_params(solver="newton", warm_start=True)
-    X_labeled, y_labeled = query.X_labeled, query.y_labeled
-    rows, labels, best_scores, benefits = [], [], [], []
-    for _ in range(query.budget):
-        influence = query.influence(model, X_labeled)
-        candidates, scores = score(
-            influence, query.pool, finite=finite, weighted=weighted, taken=taken
-        )
-        (best,) = highest(scores.max(1).values, 1)
-        row, code = int(candidates[best]), int(scores[best].argmax())
-        rows.append(row)
-        labels.append(model.classes_[code])
-        best_scores.append(float(scores[best, code]))
-        benefits.append(influence.first(query.pool[row : row + 1]))
-        taken[row] = True
-        if len(rows) == query.budget:
+    X_labeled, y_labeled, made = query.X_labeled, query.y_labeled, []
+    for turn in range(query.budget):
+        chosen = turns.choose(taken) if turns else None
+        if chosen is None:
+            if turn > 0:
+                model.fit_tensors(X_labeled, y_labeled)
+            influence = query.influence(model, X_labeled)
+            chosen = _highest_of(influence, query, finite, weighted, taken)
+        made.append(chosen)
+        if len(made) == query.budget:
             break  # nobody would use one more fit
-        X_labeled = torch.cat([X_labeled, query.pool[row : row + 1]])
-        y_labeled = np.append(y_labeled, labels[-1])
-        model.fit_tensors(X_labeled, y_labeled)
-    chosen = _positions(query, rows)
-    return Picks(chosen, np.array(labels), np.array(best_scores), torch.cat(benefits))
+        taken[chosen.row] = True
+        X_labeled = torch.cat([X_labeled, query.pool[chosen.row : chosen.row + 1]])
+        y_labeled = np.append(y_labeled, model.classes_[chosen.code])
+        if turns and not turns.add(chosen.row, chosen.code):
+            turns = None
+    rows, codes, scores, benefits = zip(*made, strict=True)
+    labels = model.classes_[list(codes)]
+    return Picks(_positions(query, rows), labels, np.array(scores), torch.cat(benefits))
+
+
+def _highest_of(
+    influence: Influence, query: Query, finite: bool, weighted: bool, taken: torch.Tensor
+) -> Turn:
+    """The row of the pool that scores highest."""
+    candidates, scores = score(influence, query.pool, finite=finite, weighted=weighted, taken=taken)
+    (best,) = highest(scores.max(1).values, 1)
+    row, code = int(candidates[best]), int(scores[best].argmax())
+    return Turn(row, code, float(scores[best, code]), influence.first(query.pool[row : row + 1]))
 
 
 def _taken(query: Query) -> torch.Tensor:
