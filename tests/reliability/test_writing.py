@@ -2,7 +2,9 @@
 
 import errno
 import os
+import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -59,6 +61,20 @@ def test_one_file_that_cannot_be_replaced_brings_the_old_ones_back(folder, stuck
             files.write_files(folder, FILES)
     assert f"{stuck}: Operation not permitted; nothing there was changed" in str(error.value)
     assert contents(folder) == OLD
+
+
+@pytest.mark.parametrize("stuck", OLD)
+def test_an_immutable_file_brings_the_old_ones_back(folder, stuck):
+    """F2: a real one, if this user may make it."""
+    chattr = shutil.which("chattr")
+    if not chattr or subprocess.run([chattr, "+i", folder / stuck], capture_output=True).returncode:
+        pytest.skip("no file can be made immutable here")
+    try:
+        with pytest.raises(UserError, match="Operation not permitted; nothing there was changed"):
+            files.write_files(folder, FILES)
+        assert contents(folder) == OLD
+    finally:
+        subprocess.run([chattr, "-i", folder / stuck], check=True)
 
 
 @pytest.mark.parametrize("hard_links", [True, False])
