@@ -10,17 +10,20 @@ from common.plugins import use
 from tests.helpers import SHARED
 from tests.helpers.cluster import cluster
 
-# Folders whose files share a costly run: one process does all of a folder.
+# Folders whose files share a costly run, and files that share a cluster: one process does all.
+CLUSTER = ("test_parallel.py", "streaming/test_scoring.py", "test_dask.py")
 TOGETHER = ("tests/llm", "tests/studies")
 # Long ones start first, so that no process waits for another at the end.
-LONG = (*TOGETHER, "test_download", "test_comparison", "test_parallel", "test_main_scripts")
+LONG = (*TOGETHER, *CLUSTER, "test_download", "test_comparison", "test_main_scripts")
 
 
 class FilesAndFolders(LoadScopeScheduling):
-    """What one process of pytest-xdist does: a file, or a folder of TOGETHER."""
+    """What one process of pytest-xdist does: a file, a folder of TOGETHER, or CLUSTER."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.split("::")[0]
+        if path.endswith(CLUSTER):
+            return "the cluster"
         return next((folder for folder in TOGETHER if path.startswith(folder)), path)
 
 

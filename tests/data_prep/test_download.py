@@ -98,8 +98,8 @@ def test_compare_fetches_the_papers_bank_from_the_zip_in_the_zip(archive, shared
 @pytest.mark.parametrize(
     ("name", "file"),
     [
-        ("diabetes", "messidor_features.arff"),
-        ("wine", "winequality-red.csv + winequality-white.csv"),
+        pytest.param("diabetes", "messidor_features.arff", marks=pytest.mark.slow),
+        pytest.param("wine", "winequality-red.csv + winequality-white.csv", marks=pytest.mark.slow),
         ("waveform", "waveform-+noise.data"),  # packed as .Z
     ],
 )

@@ -173,7 +173,13 @@ def test_bad_calls_are_refused(parts):
         salutary_query(LogisticRegression(), pool)
 
 
-@pytest.mark.parametrize("script", ["arrays", "with_modal", "with_skactiveml"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "arrays",
+        *(pytest.param(f"with_{name}", marks=pytest.mark.slow) for name in ("modal", "skactiveml")),
+    ],
+)
 def test_the_examples_run_and_do_not_lose_accuracy(script, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

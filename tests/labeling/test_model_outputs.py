@@ -154,6 +154,7 @@ def test_a_column_that_scikit_learn_cannot_read_is_named_with_what_is_expected(f
     assert record["expects_in_place_of_columns"]["price"] == ["price"]
 
 
+@pytest.mark.slow
 def test_three_classes_and_an_estimator_of_ones_own(folder, run):
     for name in ("labeled", "validation", "pool"):
         frame = pd.read_csv(folder / f"{name}.csv")

@@ -2,12 +2,15 @@
 
 import sys
 
+import pytest
+
 from tests.helpers import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
 import labels as benchmark
 
 
+@pytest.mark.slow
 def test_random_labels_are_advised_against(tmp_path):
     """A draw of benchmarks/labels.py, but of few labels; docs/label.md has twenty whole draws."""
     done = benchmark.trial(tmp_path, "random-skewed", 100, "--budget=20", "--method=salutary")

@@ -38,6 +38,7 @@ def test_a_part_of_the_texts_keeps_the_classes_and_is_always_the_same():
     assert part.dropped[-1][0] == len(whole.y) - 500
 
 
+@pytest.mark.slow
 def test_glue_is_read_from_the_hubs_layout_with_its_own_test_set(glue, tmp_path, quick):
     some = load("mrpc", glue)
     movies = load("movies", most=300)
