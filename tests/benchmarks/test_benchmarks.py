@@ -21,6 +21,7 @@ def engine(monkeypatch):
     return importlib.import_module("engine")
 
 
+@pytest.mark.slow
 def test_cg_agrees_with_the_dense_reference_and_the_table_says_so(tmp_path):
     out = tmp_path / "figures.json"
     options = "--jobs B --engines cg --shrink 60 --repeats 1 --no-growth --float float64 --out"

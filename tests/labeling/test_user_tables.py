@@ -61,6 +61,7 @@ def test_one_file_with_blank_targets_is_labeled_rows_and_pool(folder, capsys, ru
     assert "no row with a blank 'y'" in error_of(capsys)
 
 
+@pytest.mark.slow
 def test_chunks_change_nothing_and_a_short_list_is_said(folder, monkeypatch, capsys, run, cells):
     assert run(folder, "--quiet") == 0
     whole = (folder / "plus.csv").read_bytes()

@@ -11,6 +11,7 @@ from tests.helpers import split_of
 from tests.numerics.cases import EXACT
 
 
+@pytest.mark.slow
 def test_lissa_comes_close_to_conjugate_gradients_and_repeats_itself(wine):
     mlp, loss, arguments = wine
     how = {"l2": 20.0, "damping": 20.0}

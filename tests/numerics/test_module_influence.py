@@ -158,6 +158,7 @@ def test_frozen_parameters_stand_still(wine):
     np.testing.assert_array_equal(scores, expected)
 
 
+@pytest.mark.slow
 def test_memory_never_holds_a_gradient_per_row():
     """20,000 rows × 50,000 parameters would be 8 GB; in chunks, 4,096 rows would be 1.6 GB."""
     script = """
