@@ -105,9 +105,10 @@ def read_sheet(path: Path, target: str, reading: FileReading) -> Sheet:
             proposals += bool(label)
             votes.append(None)
         else:
-            reviewed += proposed and not decision
+            kept = proposed and not decision
+            reviewed += kept
             asked = has["asked"] or proposed or decision == CORRECT
-            person, kept = bool(decision) or by != SALUTARY, proposed and not decision
+            person = bool(decision) or by != SALUTARY
             votes.append(Vote(path, row, label, person, not asked, kept))
     keys = keys_of(rows)
     notes = [*tables.notes_of(raw), *marks.notes(keys, sum(map(bool, labels)))]

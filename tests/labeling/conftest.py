@@ -5,6 +5,8 @@ import pytest
 
 import label
 from data_prep.places import SHIPPED
+from labeling import command
+from labeling.cross_validation import TooFewRows
 
 
 def run_in(
@@ -50,3 +52,13 @@ def folder(tmp_path):
     bank[120:420].to_csv(tmp_path / "validation.csv", index=False)
     bank[420:820].drop(columns="y").to_csv(tmp_path / "pool.csv", index=False)
     return tmp_path
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """label.py without its measurement, which has tests of its own."""
+
+    def measure(*arguments, **options):
+        raise TooFewRows("left out")
+
+    monkeypatch.setattr(command, "measure", measure)

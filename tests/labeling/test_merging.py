@@ -144,6 +144,15 @@ def test_what_nobody_decided_on_is_no_label(waves, capsys, cells):
     assert "1 rows without a label are left out: --pool-out keeps them" in told
 
 
+def test_a_proposal_that_is_still_there_gives_way_to_a_person(waves, cells):
+    """As with a page's sheet beside the file of rows that are left, which nobody edited."""
+    an_output(waves, "left.csv", rows=(3, 4, 5), labels="000", labeled_by="")
+    an_output(waves, "page.csv", rows=(3, 4), labels="12", decision=["correct", "reject"])
+    for words in (("left.csv", "page.csv"), ("page.csv", "left.csv")):
+        assert merge("labeled.csv", *words, "--force") == 0
+        assert labels_of("table.csv", cells) == {"3": ("1", "person"), "5": ("0", "person")}
+
+
 def test_who_labeled_a_row_is_known_after_the_next_call_too(waves, cells):
     an_output(waves)
     assert merge("labeled.csv", "plus.csv", pool="pool.csv", pool_out="rest.csv") == 0

@@ -15,11 +15,11 @@ from sklearn.tree import DecisionTreeClassifier
 import data_prep.tables
 from common.errors import UserError
 from common.files import write_files
-from labeling import command
-from labeling.cross_validation import TooFewRows
 from tests.helpers import error_of
 
 OURS = {"salutary", "labeling", "models", "data_prep", "common", "experiments", "numerics"}
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 ALONE = """
 import sys
 import joblib, pandas as pd
@@ -38,16 +38,6 @@ def alone(folder, table="predictions.csv"):
     done = subprocess.run([*command, *files], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return pd.read_csv(folder / "alone.csv")
-
-
-@pytest.fixture(autouse=True)
-def in_a_hurry(monkeypatch):
-    """Without the measurement, which has tests of its own."""
-
-    def measure(*arguments, **options):
-        raise TooFewRows("left out")
-
-    monkeypatch.setattr(command, "measure", measure)
 
 
 @pytest.fixture

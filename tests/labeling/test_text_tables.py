@@ -15,10 +15,10 @@ from data_prep import text_columns
 from data_prep.places import SHIPPED
 from data_prep.reading import TableReading
 from data_prep.text_encoder import WHEEL
-from labeling import command
-from labeling.cross_validation import TooFewRows
 from labeling.labeler import SalutaryLabeler
 from tests.helpers import error_of
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 SIZES = {"reviews": 500, "validation": 200, "more": 600}
 ALONE = """
@@ -37,16 +37,6 @@ def movies(rows):
     frame = frame[frame["rating"].abs() >= 2].sample(rows, random_state=0)
     sentiment = np.where(frame["rating"] > 0, "positive", "negative")
     return pd.DataFrame({"text": frame["text"], "sentiment": sentiment}).reset_index(drop=True)
-
-
-@pytest.fixture(autouse=True)
-def in_a_hurry(monkeypatch):
-    """Without the measurement, which has tests of its own."""
-
-    def measure(*arguments, **options):
-        raise TooFewRows("left out")
-
-    monkeypatch.setattr(command, "measure", measure)
 
 
 @pytest.fixture
