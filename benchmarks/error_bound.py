@@ -13,7 +13,6 @@ import argparse
 import sys
 import warnings
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -28,8 +27,8 @@ from common.files import csv_bytes
 from common.parallel import few_threads
 from data_prep.features import principal_components
 from data_utils import load
+from labeling.bound_model import two_fits
 from labeling.error_bound import BoundSearch, search
-from labeling.fitting import fitted_model
 from labeling.labeler import SalutaryLabeler
 from labeling.records import LabeledRows, split_off
 
@@ -80,13 +79,12 @@ def draw(
     cuts = np.cumsum([LABELED, validation_rows, pool_rows])
     labeled, validation, pool, _ = np.split(order, cuts)
     X = StandardScaler().fit(X[labeled]).transform(X)
-    found = search(
-        LabeledRows(X[labeled], y[labeled]),
-        LabeledRows(X[validation], y[validation]),
-        fit=partial(fitted_model, SalutaryLabeler(l2=SETS[name][2])),
-        chooses=split_off(y[validation], 0.5, rng),
-        seed=seed,
-    )
+    chooses = split_off(y[validation], 0.5, rng)
+    known = LabeledRows(X[labeled], y[labeled])
+    other = LabeledRows(X[validation], y[validation])
+    labeler = SalutaryLabeler(l2=SETS[name][2], random_state=seed)
+    fits = two_fits(labeler, known.joined(other[chooses]))
+    found = search(known, other, fits=fits, chooses=chooses, seed=seed)
     covered, error = [], []
     for allowed in ALLOWED:
         bounded = found.labels(X[pool], allowed)
@@ -113,7 +111,7 @@ def other_feature(X: np.ndarray) -> np.ndarray:
 
 def warns(found: BoundSearch, X_pool: np.ndarray) -> bool:
     """Whether the bound of this pool comes with a warning."""
-    return found.labels(X_pool, ALLOWED[-1]).bound.source.differs
+    return found.source(X_pool).differs
 
 
 def rows_of(name: str, seed: int, one: Draw) -> list[dict]:

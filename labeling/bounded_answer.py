@@ -54,8 +54,10 @@ class BoundedAnswer:
             f"validation: {bound.choosing:,} rows choose, and the model is trained on them too; "
             f"{bound.calibration:,} rows calibrate"
         )
+        areas = ", ".join(f"{area:.4f} of {name}" for name, area in bound.areas.items())
+        yield f"model: {bound.model}, by the area under the risk-coverage curve: {areas}"
         yield (
-            f"one source? pool and calibration rows are told apart with an AUC of {source.auc:.3f} "
+            f"one source? pool and validation rows are told apart with an AUC of {source.auc:.3f} "
             f"(0.5: not at all), mean probabilities differ by at most {source.mix:.3f}, "
             f"p = {source.p_value:.3f}: "
             + ("NO, the bound assumes that they are" if source.differs else "nothing against it")

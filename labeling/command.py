@@ -85,7 +85,7 @@ def saved(
 ) -> list[str]:
     """Write all files, or none; returns what a user should know of them."""
     model = predicting_model(labeler, tables.known.labeled, pool.given)
-    l2 = answer.bound.l2 if isinstance(answer, BoundedAnswer) else labeler.l2_
+    l2 = None if isinstance(answer, BoundedAnswer) else labeler.l2_
     page = label_page(outputs, labeler, tables, pool, answer)
     facts = file_facts(labeler, tables, pool, model, l2)
     manifest = answer.manifest() | facts | run_facts(options)
@@ -181,12 +181,12 @@ def labeled_pool(
 
 
 def file_facts(
-    labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool, model: Model, l2: float
+    labeler: SalutaryLabeler, tables: UserTables, pool: LabeledPool, model: Model, l2: float | None
 ) -> dict:
     """What the JSON file says of the tables that are written, and of the models behind them.
 
-    model : trained on the labeled rows and the labels given. l2 : of the model that chose the
-    labels.
+    model : trained on the labeled rows and the labels given. l2 : of the model that picks; None if
+    none does.
     """
     counts = class_counts(labeler.classes_, pool.given.y)
     names = [str(tables.cells.spelling[label]) for label in labeler.classes_.tolist()]

@@ -1,30 +1,27 @@
 """Labels of which, with 95 % confidence, at most a given share is wrong.
 
-The labels are those of a model. Half of the validation rows choose: the model is trained on them
-too, and they say where on the ladder of thresholds the search starts. The other half calibrates: it
-says how often the model errs above a threshold. The search goes from the most confident rows down
-and stops at the first threshold that fails (fixed-sequence testing), so the confidence of each step
-is that of the whole search (Angelopoulos et al. 2021, Learn then Test, section 2.3).
+The labels are those of a model (bound_model.py). Half of the validation rows choose: models are
+trained on them too, and they say which model is taken and where on the ladder of thresholds the
+search starts. The other half calibrates: it says how often the model errs above a threshold. The
+search goes from the most confident rows down and stops at the first threshold that fails (fixed-
+sequence testing), so the confidence of each step is that of the whole search (Angelopoulos et al.
+2021, Learn then Test, section 2.3).
 
 All of this holds if pool and calibration rows are drawn from one source; source_test.py looks.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import beta, binom, hypergeom
-from sklearn.base import clone
-from sklearn.model_selection import KFold
 
 from common.errors import UserError
+from labeling.bound_model import BOTH, Fit, Judged, SoftVote, fitted_votes, judge, out_of_fold
 from labeling.records import LabeledRows, Labels
 from labeling.source_test import Rows, SourceTest, compare_sources
-from models import LogisticRegression
 
 CONFIDENCE = 0.95
 STEPS = 20  # thresholds on the ladder: each takes in another twentieth of the rows
-FOLDS = 5
 
 
 class TooFewToCalibrate(UserError):
@@ -35,18 +32,20 @@ class TooFewToCalibrate(UserError):
 class Bound:
     """What is promised, and on what grounds.
 
-    max_error : the share of wrong labels that was allowed. l2 : of the model that gives them.
+    max_error : the share of wrong labels that was allowed. model : the name of the one that gives
+        them. areas : under the risk-coverage curve of each model tried, by name; small is good.
     threshold : the least probability of a row that gets a label; None if no row gets one.
     covered, pool_rows : how many rows of the pool get a label, and how many there are.
     choosing, calibration : how many validation rows chose, and how many calibrated.
     above, wrong : how many calibration rows lie above the threshold, and on how many of these the
         model errs.
     bound : at most this share of the covered rows is wrong, with 95 % confidence; None if no row
-        gets a label. source : whether pool and calibration rows look like one source.
+        gets a label. source : whether pool and validation rows look like one source.
     """
 
     max_error: float
-    l2: float
+    model: str
+    areas: dict[str, float]
     threshold: float | None
     covered: int
     pool_rows: int
@@ -75,19 +74,6 @@ class BoundedLabels:
     bound: Bound
 
 
-@dataclass(frozen=True)
-class Judged:
-    """Rows of known class: the model's confidence (n,), and whether it errs, (n,) bool."""
-
-    confidence: np.ndarray
-    errs: np.ndarray
-
-    def above(self, threshold: float) -> tuple[int, int]:
-        """How many rows are at least so confident, and on how many of these the model errs."""
-        rows = self.confidence >= threshold
-        return int(rows.sum()), int(self.errs[rows].sum())
-
-
 def check_max_error(max_error: float) -> None:
     """Raise ValueError unless max_error is a share between 0 and 1."""
     if isinstance(max_error, bool) or not isinstance(max_error, int | float | np.number):
@@ -105,63 +91,71 @@ def least_rows(max_error: float) -> int:
 class BoundSearch:
     """What the labels of any pool within a bound are made from.
 
-    model : gives the labels. chosen : the choosing rows, each judged by such a model that was not
-    trained on it. calibration : the rows that calibrate. seed : of the test of the source.
+    name, model : the one that gives the labels. chosen : the choosing rows, by the name of the
+    model tried, each judged by such a model that was not trained on it. validation : all rows;
+    calibrates (v,) : which of them calibrate. onlooker : a model that has seen none of them, for
+    the test of the source, whose seed is ``seed``.
     """
 
-    model: LogisticRegression
-    chosen: Judged
-    calibration: LabeledRows
+    name: str
+    model: SoftVote
+    chosen: dict[str, Judged]
+    validation: LabeledRows
+    calibrates: np.ndarray
+    onlooker: SoftVote
     seed: int
 
     def labels(self, X_pool: np.ndarray, max_error: float) -> BoundedLabels:
         """Labels for as many rows of X_pool (n, D) as the bound allows; the others are left."""
-        calibration, model = self.calibration, self.model
+        calibration, model = self.validation[self.calibrates], self.model
         P, P_calibration = (model.predict_proba(X) for X in (X_pool, calibration.X))
         confidence, judged = P.max(1), judge(model, P_calibration, calibration.y)
-        threshold, bound = last_step(confidence, judged, self.chosen, max_error)
+        threshold, bound = last_step(confidence, judged, self.chosen[self.name], max_error)
         above, wrong = judged.above(np.inf if threshold is None else threshold)
         covered = confidence >= (np.inf if threshold is None else threshold)
-        source = compare_sources(
-            Rows(calibration.X, P_calibration),
-            Rows(X_pool, P),
-            np.random.default_rng(self.seed),
-        )
         return BoundedLabels(
             as_labels(model.classes_, P, covered),
             Bound(
                 max_error=float(max_error),
-                l2=model.l2,
+                model=self.name,
+                areas={name: found.risk_coverage_area for name, found in self.chosen.items()},
                 threshold=threshold,
                 covered=int(covered.sum()),
                 pool_rows=len(P),
-                choosing=len(self.chosen.errs),
+                choosing=int((~self.calibrates).sum()),
                 calibration=len(calibration),
                 above=above,
                 wrong=wrong,
                 bound=bound,
-                source=source,
+                source=self.source(X_pool),
             ),
         )
+
+    def source(self, X_pool: np.ndarray) -> SourceTest:
+        """Whether the pool (n, D) and all validation rows look like one source."""
+        known, pool = (Rows(X, self.onlooker.predict_proba(X)) for X in (self.validation.X, X_pool))
+        return compare_sources(known, pool, np.random.default_rng(self.seed))
 
 
 def search(
     labeled: LabeledRows,
     validation: LabeledRows,
     *,
-    fit: Callable[[LabeledRows], LogisticRegression],
+    fits: dict[str, Fit],
     chooses: np.ndarray,
     seed: int,
 ) -> BoundSearch:
     """The model that gives labels, and the rows that bound its error.
 
-    fit : gives a model fitted to the rows. chooses (v,) : which validation rows choose; the others
-    calibrate.
+    fits : how each model is fitted to rows, by name. chooses (v,) : which validation rows choose;
+    the others calibrate.
     """
     choosing = validation[chooses]
-    model = fit(labeled.joined(choosing))
-    chosen = out_of_fold(model, labeled, choosing, seed)
-    return BoundSearch(model, chosen, validation[~chooses], seed)
+    chosen = out_of_fold(fits, labeled, choosing, seed)
+    name = min(chosen, key=lambda tried: chosen[tried].risk_coverage_area)
+    model = fitted_votes(fits, labeled.joined(choosing))[name]
+    onlooker = fitted_votes(fits, labeled)[BOTH]
+    return BoundSearch(name, model, chosen, validation, ~chooses, onlooker, seed)
 
 
 def check_enough(calibration: int, validation: int, max_error: float) -> None:
@@ -190,27 +184,6 @@ def last_step(
             break
         threshold, bound = float(step), reached
     return threshold, bound
-
-
-def judge(model: LogisticRegression, P: np.ndarray, y: np.ndarray) -> Judged:
-    """The model's answers P (n, K) to rows whose classes are y (n,)."""
-    return Judged(P.max(1), model.classes_[P.argmax(1)] != y)
-
-
-def out_of_fold(
-    model: LogisticRegression, labeled: LabeledRows, choosing: LabeledRows, seed: int
-) -> Judged:
-    """The choosing rows, each judged by such a model that was not trained on it."""
-    parts = []
-    folds = KFold(min(FOLDS, len(choosing)), shuffle=True, random_state=seed)
-    for kept, held_out in folds.split(choosing.X):
-        training, out = labeled.joined(choosing[kept]), choosing[held_out]
-        fitted = clone(model).fit(training.X, training.y)
-        parts.append(judge(fitted, fitted.predict_proba(out.X), out.y))
-    return Judged(
-        np.concatenate([part.confidence for part in parts]),
-        np.concatenate([part.errs for part in parts]),
-    )
 
 
 def ladder_of(confidence: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ rules that pick, influence.py the benefits (arXiv 2405.17627, section 3).
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from data_prep.reading import AS_FOUND, TableReading
 from influence import Influence
 from labeling import labeler_input as given_rows
 from labeling import wide
+from labeling.bound_model import two_fits
 from labeling.error_bound import BoundedLabels, check_enough, check_max_error, search
 from labeling.fitting import fitted_model, predicting_model
 from labeling.loop import KnownTensors, LabelingRun
@@ -287,9 +287,10 @@ class SalutaryLabeler(ClassifierMixin, BaseEstimator):
         validation = LabeledRows(known.X_validation.numpy(), known.y_validation)
         chooses = split_off(validation.y, 0.5, np.random.default_rng(self.random_state))
         check_enough(int((~chooses).sum()), len(chooses), max_error)
-        labeled, fit = LabeledRows(known.X.numpy(), known.y), partial(fitted_model, self)
+        labeled = LabeledRows(known.X.numpy(), known.y)
+        fits = two_fits(self, labeled.joined(validation[chooses]))
         seed = 0 if self.random_state is None else self.random_state
-        found = search(labeled, validation, fit=fit, chooses=chooses, seed=seed)
+        found = search(labeled, validation, fits=fits, chooses=chooses, seed=seed)
         return found.labels(X, max_error)
 
     def screen(self, X_pool) -> np.ndarray:

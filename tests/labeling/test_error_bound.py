@@ -1,16 +1,17 @@
 """Labels within a bound on their error: the bound, the test of the source, the command."""
 
 import json
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binom, binomtest, hypergeom
+from sklearn.neighbors import KNeighborsClassifier
 
 from data_prep.places import SHIPPED
-from labeling.error_bound import Judged, last_step, search, upper_bound
-from labeling.fitting import fitted_model
+from labeling import bound_model
+from labeling.bound_model import BOTH, Judged, judge, out_of_fold, two_fits
+from labeling.error_bound import last_step, search, upper_bound
 from labeling.labeler import SalutaryLabeler
 from labeling.records import LabeledRows, split_off
 from labeling.source_test import Rows, compare_sources
@@ -45,6 +46,45 @@ def test_the_promise_is_broken_in_at_most_a_twentieth_of_draws():
             labeled += rows
     assert broken <= binom.ppf(0.999, 100, 0.05)
     assert labeled / 100 / 800 > 0.2  # two thirds lie above 0.8, and there 10 % are wrong
+
+
+@pytest.fixture
+def few_trees(monkeypatch):
+    """A forest that is quick to grow."""
+    monkeypatch.setattr(bound_model, "TREES", 20)
+
+
+def test_the_model_is_taken_whose_errors_come_last(few_trees):
+    """One forest, one linear model: each wins where it should, by an oracle's count."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3))
+    straight, ring = X[:, 0] + 0.5 * rng.normal(size=600) > 0, (X**2).sum(1) > 2.4
+    labeler = SalutaryLabeler(l2=1.0, random_state=0)
+    for y, worst in ((straight, "a random forest"), (ring, "the linear model with l2 = 1")):
+        labeled, validation = (LabeledRows(X[r], y[r]) for r in (slice(200), slice(200, 600)))
+        half = np.arange(400) % 2 == 0
+        fits = two_fits(labeler, labeled.joined(validation[half]))
+        tried = out_of_fold(fits, labeled, validation[half], 0)
+        assert list(tried) == ["the linear model with l2 = 1", "a random forest", BOTH]
+        for judged in tried.values():
+            in_order = judged.errs[np.argsort(-judged.confidence, kind="stable")]
+            risks = [in_order[:n].mean() for n in range(1, 201)]
+            assert judged.risk_coverage_area == pytest.approx(np.mean(risks))
+        areas = {name: judged.risk_coverage_area for name, judged in tried.items()}
+        assert max(areas, key=areas.get) == worst
+    found = search(labeled, validation, fits=fits, chooses=half, seed=0)
+    assert areas[found.name] == min(areas.values())
+    linear, forest = (fit(labeled) for fit in fits.values())
+    P = (linear.predict_proba(X) + forest.predict_proba(X)) / 2
+    np.testing.assert_allclose(found.onlooker.predict_proba(X), P, rtol=0, atol=1e-12)
+    assert judge(found.onlooker, P, ring).errs.mean() == (((P[:, 1] > 0.5) != ring).mean())
+
+
+def test_the_users_estimator_takes_the_place_of_the_forest(arrays):
+    (X, y), (X_val, y_val), (pool, _) = arrays
+    labeler = SalutaryLabeler(l2=10.0, estimator=KNeighborsClassifier(25)).fit(X, y, X_val, y_val)
+    areas = labeler.label_within(pool, max_error=0.15).bound.areas
+    assert list(areas) == ["the linear model with l2 = 10", "your estimator", BOTH]
 
 
 def test_the_source_test_warns_of_a_shift_and_seldom_without_one():
@@ -83,7 +123,7 @@ def arrays():
     return [(X[rows], y[rows]) for rows in np.split(np.arange(1_900), [300, 1_100])]
 
 
-def test_labels_within_in_python(arrays):
+def test_labels_within_in_python(arrays, few_trees):
     (X, y), (X_val, y_val), (pool, true) = arrays
     labeler = SalutaryLabeler(l2=10.0).fit(X, y, X_val, y_val)
     found = labeler.label_within(pool, max_error=0.15)
@@ -101,11 +141,11 @@ def test_labels_within_in_python(arrays):
     half = split_off(y_val, 0.5, np.random.default_rng(0))
     parts = LabeledRows(X, y), LabeledRows(X_val, y_val)
     spoilt = LabeledRows(X_val, np.where(half, y_val, 1))
+    fits = two_fits(labeler, parts[0].joined(parts[1][half]))
     first, second = (
-        search(parts[0], rows, fit=partial(fitted_model, labeler), chooses=half, seed=0)
-        for rows in (parts[1], spoilt)
+        search(parts[0], rows, fits=fits, chooses=half, seed=0) for rows in (parts[1], spoilt)
     )
-    np.testing.assert_array_equal(first.model.predict(pool), second.model.predict(pool))
+    np.testing.assert_array_equal(first.model.predict_proba(pool), second.model.predict_proba(pool))
     assert second.labels(pool, 0.15).bound.covered == 0
     shifted = labeler.label_within(pool + np.eye(40)[3] * 2, max_error=0.15).bound
     assert shifted.source.differs
