@@ -2,7 +2,7 @@
 
 A classifier learns to tell the two sets apart, and is asked about rows that it has not seen (Lopez-
 Paz and Oquab 2017). It is a ridge regression: its answers to each row left out have a closed form,
-so the answers for hundreds of random exchanges of rows between the sets, which say what chance
+so the answers for a thousand random exchanges of rows between the sets, which say what chance
 does, cost little more than one.
 
 Another mix of classes shifts every feature a little and the model's answers most (Lipton et al.
@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.preprocessing import StandardScaler
 
-EXCHANGES = 199  # random exchanges of rows between the two sets
+EXCHANGES = 999  # random exchanges of rows between the two sets
 LEVEL = 0.05  # how often two sets of one source are taken for two sources
 MOST = 4_000  # rows of a set that are looked at
 

@@ -9,7 +9,7 @@ from scipy.stats import binom, binomtest, hypergeom
 from sklearn.neighbors import KNeighborsClassifier
 
 from data_prep.places import SHIPPED
-from labeling import bound_model
+from labeling import bound_model, source_test
 from labeling.bound_model import BOTH, Judged, judge, out_of_fold, two_fits
 from labeling.error_bound import last_step, search, upper_bound
 from labeling.labeler import SalutaryLabeler
@@ -87,7 +87,13 @@ def test_the_users_estimator_takes_the_place_of_the_forest(arrays):
     assert list(areas) == ["the linear model with l2 = 10", "your estimator", BOTH]
 
 
-def test_the_source_test_warns_of_a_shift_and_seldom_without_one():
+@pytest.fixture
+def few_exchanges(monkeypatch):
+    """A coarser p-value that costs a fifth."""
+    monkeypatch.setattr(source_test, "EXCHANGES", 199)
+
+
+def test_the_source_test_warns_of_a_shift_and_seldom_without_one(few_exchanges):
     rng = np.random.default_rng(0)
     same, shifted = [], []
     for _ in range(40):
@@ -101,7 +107,7 @@ def test_the_source_test_warns_of_a_shift_and_seldom_without_one():
     assert sum(shifted) >= 36
 
 
-def test_the_source_test_warns_of_another_class_mix_that_hides_among_many_features():
+def test_the_source_test_warns_of_another_class_mix_that_hides_among_many_features(few_exchanges):
     """Half of the first class's rows are missing; only the model's answers tell the class."""
     rng = np.random.default_rng(0)
     warned = []
