@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as draw
 
@@ -19,6 +20,8 @@ from common.errors import UserError
 from data_prep import tables
 from data_prep.columns import Columns
 from tests.helpers.foreign_words import foreign_words
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 CELL = draw.one_of(
     draw.sampled_from(

@@ -10,6 +10,8 @@ import label
 from data_prep.places import SHIPPED
 from tests.helpers import error_of
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 POOL = 300
 
 

@@ -10,6 +10,8 @@ import pytest
 from labeling import user_tables
 from tests.helpers import error_of
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 ODD = [
     " lead", "trail ", 'q"uo"te', "new\nline", "cr\rcell", "both\r\n", "+49 171 12", "=1+1",
     "'x", "'=1+1", "''@x", "＝1", "ünï ☃", "007", "1.0", "1e5", "TRUE", "", "NA", "-5", "'",

@@ -8,6 +8,8 @@ from data_prep import tables
 from labeling import user_tables
 from tests.helpers import error_of
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 @pytest.mark.parametrize("form", ["tsv", "csv.gz", "parquet", "semicolons", "utf-16", "latin-1"])
 def test_every_form_and_encoding_gives_the_same_picks(form, folder, run):
