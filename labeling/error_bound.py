@@ -93,8 +93,8 @@ class BoundSearch:
 
     name, model : the one that gives the labels. chosen : the choosing rows, by the name of the
     model tried, each judged by such a model that was not trained on it. validation : all rows;
-    calibrates (v,) : which of them calibrate. onlooker : a model that has seen none of them, for
-    the test of the source, whose seed is ``seed``.
+    calibrates (v,) : which of them calibrate. onlookers : for the test of the source, whose seed is
+    ``seed``. The first has not seen the choosing rows, the second not the calibration rows.
     """
 
     name: str
@@ -102,7 +102,7 @@ class BoundSearch:
     chosen: dict[str, Judged]
     validation: LabeledRows
     calibrates: np.ndarray
-    onlooker: SoftVote
+    onlookers: tuple[SoftVote, SoftVote]
     seed: int
 
     def labels(self, X_pool: np.ndarray, max_error: float) -> BoundedLabels:
@@ -133,8 +133,14 @@ class BoundSearch:
 
     def source(self, X_pool: np.ndarray) -> SourceTest:
         """Whether the pool (n, D) and all validation rows look like one source."""
-        known, pool = (Rows(X, self.onlooker.predict_proba(X)) for X in (self.validation.X, X_pool))
+        known = self.seen(self.validation.X, self.calibrates.astype(int))
+        pool = self.seen(X_pool, np.arange(len(X_pool)) % 2)
         return compare_sources(known, pool, np.random.default_rng(self.seed))
+
+    def seen(self, X: np.ndarray, onlooker: np.ndarray) -> Rows:
+        """The rows X (n, D), each as the onlooker of this number, (n,), sees it."""
+        one, other = (model.predict_proba(X) for model in self.onlookers)
+        return Rows(X, np.where(onlooker[:, None] == 0, one, other), onlooker)
 
 
 def search(
@@ -150,12 +156,12 @@ def search(
     fits : how each model is fitted to rows, by name. chooses (v,) : which validation rows choose;
     the others calibrate.
     """
-    choosing = validation[chooses]
+    choosing, calibration = validation[chooses], validation[~chooses]
     chosen = out_of_fold(fits, labeled, choosing, seed)
     name = min(chosen, key=lambda tried: chosen[tried].risk_coverage_area)
-    model = fitted_votes(fits, labeled.joined(choosing))[name]
-    onlooker = fitted_votes(fits, labeled)[BOTH]
-    return BoundSearch(name, model, chosen, validation, ~chooses, onlooker, seed)
+    models = fitted_votes(fits, labeled.joined(choosing))
+    onlookers = fitted_votes(fits, labeled.joined(calibration))[BOTH], models[BOTH]
+    return BoundSearch(name, models[name], chosen, validation, ~chooses, onlookers, seed)
 
 
 def check_enough(calibration: int, validation: int, max_error: float) -> None:

@@ -1,6 +1,7 @@
 """Labels within a bound on their error: the bound, the test of the source, the command."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -74,10 +75,10 @@ def test_the_model_is_taken_whose_errors_come_last(few_trees):
         assert max(areas, key=areas.get) == worst
     found = search(labeled, validation, fits=fits, chooses=half, seed=0)
     assert areas[found.name] == min(areas.values())
-    linear, forest = (fit(labeled) for fit in fits.values())
+    linear, forest = (fit(labeled.joined(validation[~half])) for fit in fits.values())
     P = (linear.predict_proba(X) + forest.predict_proba(X)) / 2
-    np.testing.assert_allclose(found.onlooker.predict_proba(X), P, rtol=0, atol=1e-12)
-    assert judge(found.onlooker, P, ring).errs.mean() == (((P[:, 1] > 0.5) != ring).mean())
+    np.testing.assert_allclose(found.onlookers[0].predict_proba(X), P, rtol=0, atol=1e-12)
+    assert judge(found.onlookers[0], P, ring).errs.mean() == (((P[:, 1] > 0.5) != ring).mean())
 
 
 def test_the_users_estimator_takes_the_place_of_the_forest(arrays):
@@ -98,10 +99,11 @@ def test_the_source_test_warns_of_a_shift_and_seldom_without_one(few_exchanges):
     same, shifted = [], []
     for _ in range(40):
         first, second = (
-            Rows(rng.normal(size=(n, 5)), rng.dirichlet([1, 1, 1], n)) for n in (200, 400)
+            Rows(rng.normal(size=(n, 5)), rng.dirichlet([1, 1, 1], n), np.arange(n) % 2)
+            for n in (200, 400)
         )
         same.append(compare_sources(first, second, rng).differs)
-        moved = Rows(second.X + [0.5, 0, 0, 0, 0], second.P)
+        moved = replace(second, X=second.X + [0.5, 0, 0, 0, 0])
         shifted.append(compare_sources(first, moved, rng).differs)
     assert sum(same) <= binom.ppf(0.999, 40, 0.05)
     assert sum(shifted) >= 36
@@ -116,9 +118,23 @@ def test_the_source_test_warns_of_another_class_mix_that_hides_among_many_featur
         for n, share in ((300, 0.5), (900, 1 / 3)):
             P = rng.dirichlet([1, 1, 1], n)
             P[:, 0] += (rng.random(n) < share) * 3
-            sets.append(Rows(rng.normal(size=(n, 40)), P / P.sum(1, keepdims=True)))
+            P /= P.sum(1, keepdims=True)
+            sets.append(Rows(rng.normal(size=(n, 40)), P, np.arange(n) % 2))
         warned.append(compare_sources(*sets, rng).differs)
     assert sum(warned) >= 18
+
+
+def test_rows_of_two_models_that_answer_otherwise_are_of_one_source(few_exchanges):
+    """Of one set most rows are judged by the first model, of the other by the second."""
+    rng, warned = np.random.default_rng(0), []
+    for _ in range(20):
+        sets = []
+        for n, share in ((300, 0.2), (300, 0.8)):
+            model = (rng.random(n) < share).astype(int)
+            p = rng.beta(2 + 6 * model, 3)
+            sets.append(Rows(rng.normal(size=(n, 3)), np.column_stack([p, 1 - p]), model))
+        warned.append(compare_sources(*sets, rng).differs)
+    assert sum(warned) <= binom.ppf(0.999, 20, 0.05)
 
 
 @pytest.fixture(scope="module")
