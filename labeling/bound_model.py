@@ -95,7 +95,7 @@ def two_fits(labeler: Fits, rows: LabeledRows) -> dict[str, Fit]:
     second = RandomForestClassifier(TREES) if own is None else own
     name = "a random forest" if own is None else "your estimator"
     return {
-        f"the linear model with l2 = {l2:g}": linear,
+        f"the linear model with l2 = {l2:.3g}": linear,
         name: partial(trained, second, seed=labeler.random_state),
     }
 

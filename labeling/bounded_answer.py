@@ -54,8 +54,11 @@ class BoundedAnswer:
             f"validation: {bound.choosing:,} rows choose, and the model is trained on them too; "
             f"{bound.calibration:,} rows calibrate"
         )
-        areas = ", ".join(f"{area:.4f} of {name}" for name, area in bound.areas.items())
-        yield f"model: {bound.model}, by the area under the risk-coverage curve: {areas}"
+        areas = "; ".join(f"{name}, {area:.4f}" for name, area in bound.areas.items())
+        yield (
+            f"models tried, and the area under their risk-coverage curve: {areas}. The labels are "
+            f"those of {bound.model}"
+        )
         yield (
             f"one source? pool and validation rows are told apart with an AUC of {source.auc:.3f} "
             f"(0.5: not at all), mean probabilities differ by at most {source.mix:.3f}, "
