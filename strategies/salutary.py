@@ -89,10 +89,13 @@ def score(
     bound = scores.max(1).values
     near = torch.zeros_like(taken)
     near[bound.topk(min(SHORT_LIST, int((~taken).sum()))).indices] = True
+    by_finite = influence.finite(X[near]) * weights[near]
     if len(influence.gradient) == 1:
-        best = (influence.finite(X[near]) * weights[near]).max()
-        near |= bound > best
-    return rows[near], influence.finite(X[near]) * weights[near]
+        near_or_above = near | (bound > by_finite.max())
+        if not torch.equal(near_or_above, near):
+            near = near_or_above
+            by_finite = influence.finite(X[near]) * weights[near]
+    return rows[near], by_finite
 
 
 def _best_at_once(query: Query, *, weighted: bool) -> Picks:

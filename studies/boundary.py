@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.base import clone
 
 from data_utils import Split
-from experiments.loop import run
+from experiments.loop import Features, run
 from experiments.results import picks_frame
 from models import LogisticRegression
 from studies.base import Finding, study
@@ -61,8 +61,9 @@ def boundary(bench: Bench) -> Finding:
 
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[BoundaryRecord]:
+    features = Features.of(split, bench.settings(), seed)  # the l2 of a split is chosen once
     for rule in RULE_COLOURS:
-        curve = run(split, rule, bench.settings(), seed).curve
+        curve = run(split, rule, bench.settings(), seed, features=features).curve
         yield BoundaryRecord(
             rule=rule,
             accuracy_before=100 * curve[0].test_accuracy,

@@ -1,6 +1,7 @@
 """How many picks, from how many labels?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -8,15 +9,16 @@ from matplotlib.figure import Figure
 from common.errors import UserError
 from common.kinds import TextEnum
 from data_utils import Split
-from experiments.settings import LoopSettings
+from experiments.loop import Features
 from studies.base import Finding, study
 from studies.bench import Bench
 from studies.drawing import legend_above, panels
-from studies.gains import GainRecord, gain, gain_lines, gains_by_level
+from studies.gains import GainRecord, gain_lines, gain_of, gains_by_level, runs_by_budget
 from studies.seed_statistics import clearly_positive, mean_and_deviation, method_columns
 from studies.wording import with_interval
 
 BUDGETS = (1, 2, 5, 10, 20, 50, 100)  # picks in a round
+METHODS = ("salutary", "salutary_plus", "random")
 LABELED_SIZES = (50, 100, 200, 300, 500, 1000)  # labeled rows at the start
 
 
@@ -40,10 +42,16 @@ def budget(bench: Bench) -> Finding:
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[GainRecord]:
     budgets, sizes = levels(bench, split)
-    for picks in budgets:
-        yield from _gains(split, bench.settings(budget=picks), seed, Varied.PICKS, picks)
+    by_picks = list(_gains(bench, split, seed, Varied.PICKS, budgets))
+    yield from by_picks
     for size in sizes:
-        yield from _gains(bench.split(seed, size), bench.settings(), seed, Varied.LABELED, size)
+        if size == bench.init and bench.budget in budgets:  # these runs are made already
+            records = [record for record in by_picks if record.level == bench.budget]
+        else:
+            of_size = bench.split(seed, size)
+            records = list(_gains(bench, of_size, seed, Varied.LABELED, [bench.budget]))
+        for record in records:
+            yield replace(record, varied=Varied.LABELED, level=size)
 
 
 def levels(bench: Bench, split: Split) -> tuple[list[int], list[int]]:
@@ -66,10 +74,18 @@ def levels(bench: Bench, split: Split) -> tuple[list[int], list[int]]:
 
 
 def _gains(
-    split: Split, settings: LoopSettings, seed: int, varied: Varied, level: int
+    bench: Bench, split: Split, seed: int, varied: Varied, budgets: Sequence[int]
 ) -> Iterator[GainRecord]:
-    for method in ("salutary", "salutary_plus", "random"):
-        yield GainRecord(varied, level, method, gain(split, method, settings, seed))
+    """A record for each number of picks in a round and each method."""
+    settings = bench.settings()
+    features = Features.of(split, settings, seed)  # the l2 of a split is chosen once
+    runs = {
+        method: runs_by_budget(split, method, settings, seed, budgets, features)
+        for method in METHODS
+    }
+    for picks in budgets:
+        for method, by_budget in runs.items():
+            yield GainRecord(varied, picks, method, gain_of(by_budget[picks].curve))
 
 
 def _figure(records: pd.DataFrame) -> Figure:

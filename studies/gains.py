@@ -1,7 +1,8 @@
 """The gain of a method: how it is measured, and how a study draws it over what is varied."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import gcd
 from typing import Any
 
 import pandas as pd
@@ -9,8 +10,9 @@ from matplotlib.axes import Axes
 
 from data_utils import Split
 from experiments.looks import COLOURS
-from experiments.loop import RoundRecord, run
+from experiments.loop import Features, RoundRecord, RunRecords, run
 from experiments.settings import LoopSettings
+from strategies.registry import known_methods
 from studies.drawing import GREY, RULE_COLOURS, bare_mean_line, mean_line, name_levels
 from studies.wording import title_of
 
@@ -40,9 +42,45 @@ class GainRecord:
     gain: float
 
 
-def gain(split: Split, method: str, settings: LoopSettings, seed: int) -> float:
+def gain(
+    split: Split,
+    method: str,
+    settings: LoopSettings,
+    seed: int,
+    features: Features | None = None,
+) -> float:
     """Test accuracy after the last round minus that of round 0, in points."""
-    return gain_of(run(split, method, settings, seed).curve)
+    return gain_of(run(split, method, settings, seed, features=features).curve)
+
+
+def runs_by_budget(
+    split: Split,
+    method: str,
+    settings: LoopSettings,
+    seed: int,
+    budgets: Sequence[int],
+    features: Features,
+) -> dict[int, RunRecords]:
+    """The records up to the last round for each number of picks in a round.
+
+    A method that picks one by one picks the same rows however its picks are dealt to rounds. So it
+    runs once, for the largest of the ``budgets``, and the others are the start of this run. Its
+    rounds are as long as all budgets allow: a curve has other rounds than ``settings`` says,
+    but the first record is of round 0, and the last one is after the last pick.
+    """
+    if not getattr(known_methods()[method], "one_by_one", False):
+        return {
+            picks: run(split, method, replace(settings, budget=picks), seed, features=features)
+            for picks in budgets
+        }
+    in_round = settings.rounds * gcd(*budgets)
+    rounds = {picks: settings.rounds * picks // in_round for picks in budgets}
+    longest = replace(settings, budget=in_round, rounds=max(rounds.values()))
+    curve, made = run(split, method, longest, seed, features=features)
+    return {
+        picks: RunRecords(curve[: rounds[picks] + 1], made[: settings.rounds * picks])
+        for picks in budgets
+    }
 
 
 def gain_of(curve: Sequence[RoundRecord]) -> float:

@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 from common.kinds import HessianRows
 from data_utils import Split
+from experiments.loop import Features
 from strategies.base import InfluenceSettings
 from studies.base import Finding, study
 from studies.bench import Bench
@@ -51,6 +52,7 @@ def hessian(bench: Bench) -> Finding:
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[HessianRecord]:
     model = bench.exact_model(split, seed).fit(split.X[split.labeled], split.y[split.labeled])
+    features = Features.of(split, bench.settings(), seed)  # the l2 of a split is chosen once
     for rows in HESSIANS:
         for damping in DAMPING:
             scores = predicted_falls(model, split, split.pool, rows, damping=damping)
@@ -65,7 +67,7 @@ def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[HessianRecord]:
                 hessian=rows,
                 damping=damping,
                 rank_correlation=spearmanr(scores[best].max(1), falls).statistic,
-                gain=gain(split, "salutary", settings, seed),
+                gain=gain(split, "salutary", settings, seed, features),
             )
 
 

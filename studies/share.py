@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from common.errors import UserError
 from data_utils import Split
-from experiments.loop import Features, PickRecord, run
+from experiments.loop import Features, PickRecord
 from studies.base import Finding, study
 from studies.bench import Bench, positions
 from studies.drawing import (
@@ -20,10 +20,11 @@ from studies.drawing import (
     name_levels,
     panels,
 )
-from studies.gains import LINES, gain_lines, gain_of, gains_by_level
+from studies.gains import LINES, gain, gain_lines, gain_of, gains_by_level, runs_by_budget
 from studies.seed_statistics import clearly_positive, mean_and_deviation
 from studies.wording import title_of, verdict, with_interval
 
+REFERENCE = "labeled_plus_validation"
 SHARES: tuple[float, ...] = (1, 2, 5, 10, 20)  # % of the pool that is picked in all rounds
 
 
@@ -61,18 +62,21 @@ def share(bench: Bench) -> Finding:
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[ShareRecord]:
     settings = bench.settings()
     features = Features.of(split, settings, seed)  # the l2 of a split is chosen once
-    by_level = {
-        level: replace(settings, budget=budget) for level, budget in budgets(bench, split).items()
+    by_level = budgets(bench, split)
+    runs = {
+        method: runs_by_budget(split, method, settings, seed, list(by_level.values()), features)
+        for method in LINES
+        if method != REFERENCE
     }
-    reference = "labeled_plus_validation"
-    without_picks = run(split, reference, next(iter(by_level.values())), seed, features=features)
-    for level, of_level in by_level.items():
-        total = of_level.budget * of_level.rounds
+    fewest = replace(settings, budget=min(by_level.values()))
+    of_reference = gain(split, REFERENCE, fewest, seed, features)
+    for level, picks_in_round in by_level.items():
+        total = picks_in_round * settings.rounds
         for method in LINES:
-            if method == reference:
-                yield ShareRecord(level, total, method, gain_of(without_picks.curve))
+            if method == REFERENCE:
+                yield ShareRecord(level, total, method, of_reference)
                 continue
-            curve, picks = run(split, method, of_level, seed, features=features)
+            curve, picks = runs[method][picks_in_round]
             record = ShareRecord(level, total, method, gain_of(curve))
             record = replace(record, gap_growth=100 * (curve[-1].gap - curve[0].gap))
             if method in RULE_COLOURS:

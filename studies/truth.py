@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from data_utils import Split
-from experiments.loop import run
+from experiments.loop import Features, run
 from experiments.results import picks_frame
 from studies.base import Finding, study
 from studies.bench import Bench, positions
@@ -44,11 +44,12 @@ def truth(bench: Bench) -> Finding:
 
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[TruthRecord]:
+    features = Features.of(split, bench.settings(), seed)  # the l2 of a split is chosen once
     for rule in RULE_COLOURS:
-        curve, pick_records = run(split, rule, bench.settings(), seed)
+        curve, pick_records = run(split, rule, bench.settings(), seed, features=features)
         picks = picks_frame(pick_records)
         differ = (picks["label"] != picks["true_label"]).groupby(picks["round"]).mean()
-        with_true_labels = true_label_accuracies(bench, split, seed, picks)
+        with_true_labels = true_label_accuracies(bench, split, seed, features.l2, picks)
         for record, true_accuracy in zip(curve, with_true_labels, strict=True):
             yield TruthRecord(
                 rule=rule,
@@ -60,14 +61,14 @@ def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[TruthRecord]:
 
 
 def true_label_accuracies(
-    bench: Bench, split: Split, seed: int, picks: pd.DataFrame
+    bench: Bench, split: Split, seed: int, l2: float, picks: pd.DataFrame
 ) -> Iterator[float]:
     """Test accuracy after each round, with the same picks but all with their true labels.
 
-    picks : a row per pick with columns row and round, as in picks.csv.
+    l2 : the penalty. picks : a row per pick with columns row and round, as in picks.csv.
     """
     settings = bench.settings()
-    model = settings.classifier(seed, bench.l2(split, seed))
+    model = settings.classifier(seed, l2)
     for round_number in range(settings.rounds + 1):
         so_far = positions(split, picks["row"][picks["round"] <= round_number])
         rows = np.append(split.labeled, so_far)
