@@ -16,7 +16,7 @@ from studies.base import Finding, study
 from studies.bench import Bench
 from studies.drawing import GREY, RULE_COLOURS, legend_above, mean_line, name_levels, panels
 from studies.gains import gain
-from studies.retraining import RETRAINED, best_rows, predicted_falls, real_falls
+from studies.retraining import RETRAINED, Retrained, best_rows, predicted_falls
 from studies.seed_statistics import mean_and_deviation
 from studies.wording import verdict, with_interval
 
@@ -53,11 +53,12 @@ def hessian(bench: Bench) -> Finding:
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[HessianRecord]:
     model = bench.exact_model(split, seed).fit(split.X[split.labeled], split.y[split.labeled])
     features = Features.of(split, bench.settings(), seed)  # the l2 of a split is chosen once
+    retrained = Retrained(model, split)
     for rows in HESSIANS:
         for damping in DAMPING:
             scores = predicted_falls(model, split, split.pool, rows, damping=damping)
             best = best_rows(scores)
-            falls = real_falls(model, split, split.pool[best], scores[best].argmax(1))
+            falls = retrained.falls(split.pool[best], scores[best].argmax(1))
             settings = replace(
                 bench.settings(),
                 fit="newton",

@@ -15,7 +15,7 @@ from numerics.limits import DENSE_PARAMETERS
 from studies.base import Finding, study
 from studies.bench import Bench
 from studies.drawing import GREY, RULE_COLOURS, legend_above, panels
-from studies.retraining import RETRAINED, best_rows, predicted_falls, real_falls
+from studies.retraining import RETRAINED, Retrained, best_rows, predicted_falls
 from studies.seed_statistics import mean_and_deviation
 from studies.wording import with_interval
 
@@ -68,7 +68,7 @@ def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[RetrainRecord]:
         (Group.RANDOM, random, random_codes),
     ):
         finite = predicted_falls(model, split, split.pool[rows], hessian, step="finite")
-        falls = real_falls(model, split, split.pool[rows], codes)
+        falls = Retrained(model, split).falls(split.pool[rows], codes)
         for i, (row, code) in enumerate(zip(rows, codes, strict=True)):
             yield RetrainRecord(group, scores[row, code], finite[i, code], falls[i])
 

@@ -52,19 +52,34 @@ def best_rows(scores: np.ndarray) -> np.ndarray:
     return highest(torch.from_numpy(scores.max(1)), RETRAINED).numpy()
 
 
-def real_falls(
-    model: LogisticRegression, split: Split, rows: np.ndarray, codes: np.ndarray
-) -> np.ndarray:
-    """The fall if the model is fitted to the labeled set and one of ``rows``: (m,).
+class Retrained:
+    """The models that are fitted to the labeled set and one more row; each is fitted once.
 
-    model : fitted to the labeled set of ``split``. rows (m,), codes (m,) : the rows, each added
-    alone, and the positions of their labels in ``model.classes_``.
+    model : fitted to the labeled set of ``split``.
     """
-    X, y = split.X[split.labeled], split.y[split.labeled]
-    validation = split.X[split.validation], split.y[split.validation]
-    before, refitted, falls = influence.loss(model, *validation), deepcopy(model), []
-    for row, code in zip(rows, codes, strict=True):
-        refitted.theta_ = model.theta_  # every warm start is from the model without the row
-        refitted.fit(np.vstack([X, split.X[row]]), np.append(y, model.classes_[code]))
-        falls.append(before - influence.loss(refitted, *validation))
-    return np.array(falls)
+
+    def __init__(self, model: LogisticRegression, split: Split):
+        self.model, self.refitted = model, deepcopy(model)
+        self.X = split.X
+        self.labeled = split.X[split.labeled], split.y[split.labeled]
+        self.validation = split.X[split.validation], split.y[split.validation]
+        self.before = influence.loss(model, *self.validation)
+        self.known: dict[tuple[int, int], float] = {}
+
+    def falls(self, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """The real fall for each of ``rows`` (m,), which joins alone: (m,).
+
+        codes (m,) : the positions of their labels in ``model.classes_``.
+        """
+        pairs = zip(rows.tolist(), codes.tolist(), strict=True)
+        return np.array([self._fall(row, code) for row, code in pairs])
+
+    def _fall(self, row: int, code: int) -> float:
+        if (row, code) not in self.known:
+            X, y = self.labeled
+            self.refitted.theta_ = (
+                self.model.theta_
+            )  # every warm start is from the model without it
+            self.refitted.fit(np.vstack([X, self.X[row]]), np.append(y, self.model.classes_[code]))
+            self.known[row, code] = self.before - influence.loss(self.refitted, *self.validation)
+        return self.known[row, code]

@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from studies.retraining import real_falls
+from studies.retraining import Retrained
 
 
 @pytest.mark.parametrize("name", ["breast_cancer", "wine"])
@@ -16,7 +16,7 @@ def test_retrain_really_retrains(name, fitted):
     X, y = split.X[split.labeled], split.y[split.labeled]
     validation = split.X[split.validation], split.y[split.validation]
     rows, codes = split.pool[:4], np.array([0, 1, 1, 0])
-    falls = real_falls(model, split, rows, codes)
+    falls = Retrained(model, split).falls(rows, codes)
 
     def loss(X, y):
         found = LogisticRegression(C=1.0, tol=1e-10, solver="newton-cholesky").fit(X, y)
