@@ -146,16 +146,19 @@ def run(
     seed: int,
     on_round: Callable[[], object] = lambda: None,
     features: Features | None = None,
+    scores: bool = True,
 ) -> RunRecords:
     """One method on one split: rounds + 1 records, and a record per pick.
 
     on_round : called after every round. features : ``Features.of(split, settings, seed)``, if it is
-    made already.
+    made already. scores : whether the scores and benefits of the picks are recorded. Without them
+    the rows and labels are the same, and are found sooner.
     Raises UserError if the pool is smaller than rounds × budget, or if l2 cannot be chosen.
     """
     check_pool(split, settings)
     strategy = known_methods()[method]
-    state = _Run(split, strategy, settings, seed, features or Features.of(split, settings, seed))
+    features = features or Features.of(split, settings, seed)
+    state = _Run(split, strategy, settings, seed, features, scores)
     if isinstance(strategy, Reference):
         state.train_on(strategy, on_round)
         return RunRecords(state.curve, [])
@@ -166,7 +169,7 @@ def run(
             query = state.query(rng)
             picks = picks_of(strategy, query, state.when)
             chosen = perf_counter()
-            benefits = pick_benefits(query, picks)
+            benefits = pick_benefits(query, picks) if scores else [{}] * len(picks.rows)
             start += perf_counter() - chosen  # a record for the reader, no part of the method
             state.label(picks, benefits, round_number)
             if settings.retune:
@@ -202,6 +205,7 @@ class _Run:
     settings: LoopSettings
     seed: int
     features: Features
+    scores: bool = True
     bought: int = 0
     memory: Memory = field(default_factory=Memory)
     curve: list[RoundRecord] = field(default_factory=list)
@@ -242,6 +246,7 @@ class _Run:
             rng=rng,
             settings=self.settings.influence,
             memory=self.memory,
+            scores=self.scores,
         )
 
     def label(self, picks: Picks, benefits: list[dict[str, float]], round_number: int) -> None:

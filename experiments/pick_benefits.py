@@ -39,5 +39,6 @@ def _by_the_model(query: Query, picks: Picks) -> torch.Tensor | np.ndarray:
 
 
 def runner_up(benefits: dict[str, float], label: object) -> float:
-    """The highest benefit of a label other than ``label``."""
-    return max(value for name, value in benefits.items() if name != str(label))
+    """The highest benefit of a label other than ``label``; NaN if no benefits are recorded."""
+    others = (value for name, value in benefits.items() if name != str(label))
+    return max(others, default=float("nan"))

@@ -18,6 +18,9 @@ def residual_after_step(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> to
         P = probabilities((Z[:, None] - moved).reshape(-1, units)).reshape(a.shape)
         return P, a - P + T
 
+    def size(F: torch.Tensor) -> torch.Tensor:
+        return F.abs() if units == 1 else F.norm(dim=2, keepdim=True)
+
     enough = 1e-12 if Z.dtype == torch.float64 else 1e-6
     a = probabilities(Z)[:, None] - T
     P, F = probabilities_and_error(a)
@@ -29,14 +32,13 @@ def residual_after_step(Z: torch.Tensor, B: torch.Tensor, T: torch.Tensor) -> to
         else:
             J = torch.diag_embed(P) - P[..., None] * P[..., None, :]
             step = torch.linalg.solve(torch.eye(units).to(J) + J @ B[:, None], F)
-        length = torch.ones_like(a[..., :1])
-        before = F.norm(dim=2, keepdim=True).clamp(min=enough)  # errors below it are of rounding
+        before = size(F).clamp(min=enough)  # errors below it are of rounding
         for _ in range(10):
-            tried = a - length * step
+            tried = a - step
             P, F_new = probabilities_and_error(tried)
-            worse = F_new.norm(dim=2, keepdim=True) > before
+            worse = size(F_new) > before
             if not worse.any():
                 break
-            length = torch.where(worse, length / 2, length)
+            step = torch.where(worse, step / 2, step)
         a, F = tried, F_new
     return a

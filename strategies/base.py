@@ -75,6 +75,8 @@ class Query:
     rng : the only source of randomness; it lasts from round to round.
     settings : of the influence.
     memory : lasts from round to round too.
+    scores : whether the scores of the picks are read. Otherwise a strategy need not find them to
+        all digits, only the rows and labels.
     """
 
     model: LogisticRegression
@@ -90,6 +92,7 @@ class Query:
     rng: Generator
     settings: InfluenceSettings = InfluenceSettings()
     memory: Memory = field(default_factory=Memory)
+    scores: bool = True
 
     @cached_property
     def X_pool(self) -> torch.Tensor:

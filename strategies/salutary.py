@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # what --list need not wait for
     import torch
 
     from influence import Influence
+    from strategies.narrow_turns import NarrowTurns
+    from strategies.wide_turns import WideTurns
 
 # So many of the best candidates by first order get the finite step. With more than two classes the
 # pick lay within the first 55 of 2,000 on wine, digits and waveform.
@@ -113,11 +115,9 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
     """``budget`` times the row that scores highest, each after a refit on all before it."""
     import torch
 
-    from strategies.wide_turns import WideTurns, takes_turns
-
     taken = _taken(query)
     finite = finite and query.model.theta_.numel() <= query.settings.finite_parameters
-    turns = WideTurns(query, weighted) if takes_turns(query) else None
+    turns = _quick_turns(query, finite=finite, weighted=weighted)
     model = deepcopy(query.model).set_params(solver="newton", warm_start=True)
     X_labeled, y_labeled, made = query.X_labeled, query.y_labeled, []
     for turn in range(query.budget):
@@ -138,6 +138,17 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
     rows, codes, scores, benefits = zip(*made, strict=True)
     labels = model.classes_[list(codes)]
     return Picks(_positions(query, rows), labels, np.array(scores), torch.cat(benefits))
+
+
+def _quick_turns(query: Query, *, finite: bool, weighted: bool) -> NarrowTurns | WideTurns | None:
+    """What finds the same picks by cheaper arithmetic; None if the query allows no such thing."""
+    from strategies.narrow_turns import NarrowTurns, takes_narrow_turns
+    from strategies.wide_turns import WideTurns, takes_turns
+
+    if takes_narrow_turns(query):
+        turns = NarrowTurns(query, finite=finite, weighted=weighted, short_list=SHORT_LIST)
+        return turns if turns.well else None
+    return WideTurns(query, weighted) if takes_turns(query) else None
 
 
 def _highest_of(

@@ -63,7 +63,7 @@ def boundary(bench: Bench) -> Finding:
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[BoundaryRecord]:
     features = Features.of(split, bench.settings(), seed)  # the l2 of a split is chosen once
     for rule in RULE_COLOURS:
-        curve = run(split, rule, bench.settings(), seed, features=features).curve
+        curve = run(split, rule, bench.settings(), seed, features=features, scores=False).curve
         yield BoundaryRecord(
             rule=rule,
             accuracy_before=100 * curve[0].test_accuracy,

@@ -50,7 +50,7 @@ def gain(
     features: Features | None = None,
 ) -> float:
     """Test accuracy after the last round minus that of round 0, in points."""
-    return gain_of(run(split, method, settings, seed, features=features).curve)
+    return gain_of(run(split, method, settings, seed, features=features, scores=False).curve)
 
 
 def runs_by_budget(
@@ -70,13 +70,20 @@ def runs_by_budget(
     """
     if not getattr(known_methods()[method], "one_by_one", False):
         return {
-            picks: run(split, method, replace(settings, budget=picks), seed, features=features)
+            picks: run(
+                split,
+                method,
+                replace(settings, budget=picks),
+                seed,
+                features=features,
+                scores=False,
+            )
             for picks in budgets
         }
     in_round = settings.rounds * gcd(*budgets)
     rounds = {picks: settings.rounds * picks // in_round for picks in budgets}
     longest = replace(settings, budget=in_round, rounds=max(rounds.values()))
-    curve, made = run(split, method, longest, seed, features=features)
+    curve, made = run(split, method, longest, seed, features=features, scores=False)
     return {
         picks: RunRecords(curve[: rounds[picks] + 1], made[: settings.rounds * picks])
         for picks in budgets

@@ -57,7 +57,7 @@ def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[PenaltyRecord]:
         features = Features.of(split, settings, seed)
         level = CHOSEN if isinstance(value, PenaltyRule) else l2_text(value, 2)
         for method in LINES:
-            curve = run(split, method, settings, seed, features=features).curve
+            curve = run(split, method, settings, seed, features=features, scores=False).curve
             yield PenaltyRecord(
                 level=level,
                 method=method,

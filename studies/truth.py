@@ -46,7 +46,9 @@ def truth(bench: Bench) -> Finding:
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[TruthRecord]:
     features = Features.of(split, bench.settings(), seed)  # the l2 of a split is chosen once
     for rule in RULE_COLOURS:
-        curve, pick_records = run(split, rule, bench.settings(), seed, features=features)
+        curve, pick_records = run(
+            split, rule, bench.settings(), seed, features=features, scores=False
+        )
         picks = picks_frame(pick_records)
         differ = (picks["label"] != picks["true_label"]).groupby(picks["round"]).mean()
         with_true_labels = true_label_accuracies(bench, split, seed, features.l2, picks)
