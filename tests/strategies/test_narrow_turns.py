@@ -57,6 +57,13 @@ def test_the_picks_are_those_of_full_refits(method, case, monkeypatch):
     np.testing.assert_allclose(picks.scores, expected.scores, rtol=1e-7)
 
 
+def test_the_short_list_grows_until_no_other_row_can_be_the_best(monkeypatch):
+    query = narrow_query(l2=0.05)
+    expected = pick("salutary_plus", in_full(query))
+    monkeypatch.setattr(salutary, "SHORT_LIST", 1)
+    assert pick("salutary_plus", query).rows.tolist() == expected.rows.tolist()
+
+
 def test_of_equal_rows_the_first_is_picked_by_full_refits(monkeypatch):
     asked, choose = [], narrow_turns.NarrowTurns.choose
     monkeypatch.setattr(
