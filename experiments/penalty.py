@@ -16,9 +16,13 @@ import influence
 from common.errors import UserError
 from common.kinds import PenaltyRule
 from models import MLP, LogisticRegression
+from numerics.limits import DENSE_PARAMETERS
 
 GRID = tuple(np.logspace(3, -2, 13).tolist())
 FOLDS = 5
+# Of models with many weights: the tolerance of rough fits, and losses FAR above the lowest one and
+# NEAR it, as multiples of it.
+TO_CHOOSE, FAR, NEAR = 1e-5, 1.1, 1.001
 
 
 def l2_text(l2: float, digits: int = 3) -> str:
@@ -72,7 +76,7 @@ def chosen_on_validation(
             f"l2 cannot be chosen on validation rows that are all of class {validation.y[0]}: "
             "give l2 as a number, or cv"
         )
-    return GRID[int(_losses(model, training, validation).argmin())]
+    return GRID[int(_losses(model, [(training, validation)]).argmin())]
 
 
 def chosen_by_cross_validation(
@@ -90,13 +94,13 @@ def chosen_by_cross_validation(
 
     Raises PenaltyError as ``stratified_folds`` does, or if a value cannot be fitted.
     """
-    losses = np.zeros(len(GRID))
+    parts = []
     for kept, held_out in stratified_folds(training.y, seed, folds):
         rows = training.at(kept)
         if always is not None:
             rows = rows.joined(always)
-        losses += _losses(model, rows, training.at(held_out))
-    return GRID[int(losses.argmin())]
+        parts.append((rows, training.at(held_out)))
+    return GRID[int(_losses(model, parts).argmin())]
 
 
 def stratified_folds(
@@ -132,15 +136,58 @@ def unfit(l2: float, error: Exception) -> PenaltyError:
     )
 
 
-def _losses(model: LogisticRegression | MLP, training: Rows, held_out: Rows) -> np.ndarray:
-    """The sum of the log losses on ``held_out`` of models fitted to ``training``, by GRID."""
-    fitted, losses = clone(model), []
-    if isinstance(fitted, LogisticRegression):
-        fitted.set_params(solver="newton")  # L-BFGS stops early, and not for every l2 at all
-    for l2 in GRID:
-        try:
-            fitted.set_params(l2=l2).fit_tensors(*training)
-        except np.linalg.LinAlgError as error:
-            raise unfit(l2, error) from error
-        losses.append(influence.loss(fitted.head_, fitted.embed_tensor(held_out.X), held_out.y))
-    return np.array(losses)
+def _losses(model: LogisticRegression | MLP, parts: list[tuple[Rows, Rows]]) -> np.ndarray:
+    """The sum of the log losses by GRID; infinite for a value that cannot be the best.
+
+    parts : pairs of rows to fit to and rows to judge by.
+    """
+    if isinstance(model, LogisticRegression) and _is_wide(model, parts[0][0]):
+        return _losses_of_wide(model, parts)
+    losses = np.zeros(len(GRID))
+    for training, held_out in parts:
+        fitted = clone(model)
+        if isinstance(fitted, LogisticRegression):
+            fitted.set_params(solver="newton")  # L-BFGS stops early, and not for every l2 at all
+        losses += [_loss(fitted, l2, training, held_out) for l2 in GRID]
+    return losses
+
+
+def _is_wide(model: LogisticRegression, training: Rows) -> bool:
+    """Whether the model has so many weights that its Hessian is never factored."""
+    classes = len(np.unique(training.y))
+    units = 1 if classes == 2 and not model.softmax else classes
+    return units * (training.X.shape[1] + model.fit_intercept) > DENSE_PARAMETERS
+
+
+def _losses_of_wide(model: LogisticRegression, parts: list[tuple[Rows, Rows]]) -> np.ndarray:
+    """``_losses`` of a model with many weights: the lowest one is at the same place.
+
+    All parts walk the grid together, by rough fits. Small values of l2 take the most steps to fit,
+    and fit the labels by heart: the walk ends with the second value in a row that is FAR above
+    the lowest loss. Values whose losses are NEAR the lowest one are fitted again to all digits.
+    """
+    rough = {"solver": "newton", "warm_start": True, "tol": max(model.tol, TO_CHOOSE)}
+    models = [clone(model).set_params(**rough) for _ in parts]
+    losses, above = np.full(len(GRID), np.inf), 0
+    for i, l2 in enumerate(GRID):
+        pairs = zip(models, parts, strict=True)
+        losses[i] = sum(_loss(fitted, l2, *part) for fitted, part in pairs)
+        above = above + 1 if losses[i] > FAR * losses.min() else 0
+        if above == 2:
+            break
+    near = np.flatnonzero(losses <= NEAR * losses.min())
+    for i in near.tolist() if len(near) > 1 else ():
+        pairs = zip(models, parts, strict=True)
+        losses[i] = sum(
+            _loss(fitted.set_params(tol=model.tol), GRID[i], *part) for fitted, part in pairs
+        )
+    return losses
+
+
+def _loss(model: LogisticRegression | MLP, l2: float, training: Rows, held_out: Rows) -> float:
+    """The sum of the log losses on ``held_out`` of the model, fitted to ``training`` with l2."""
+    try:
+        model.set_params(l2=l2).fit_tensors(*training)
+    except np.linalg.LinAlgError as error:
+        raise unfit(l2, error) from error
+    return influence.loss(model.head_, model.embed_tensor(held_out.X), held_out.y)

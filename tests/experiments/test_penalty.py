@@ -8,6 +8,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from common.errors import UserError
+from experiments import penalty
 from experiments.penalty import GRID, Rows, chosen_by_cross_validation, chosen_on_validation
 from models import MLP, LogisticRegression
 from tests.helpers import split_of
@@ -53,6 +54,30 @@ def test_the_choice_by_cross_validation_is_that_of_scikit_learn():
     model = LogisticRegression(fit_intercept=True, warm_start=True)
     chosen = chosen_by_cross_validation(model, training, seed=3)
     assert chosen == pytest.approx(1 / search.best_params_["C"])
+
+
+@pytest.mark.parametrize("name", ["bank", "breast_cancer"])
+def test_a_model_with_many_weights_gets_the_same_choice_from_rough_fits(name, monkeypatch):
+    """Most values are fitted roughly, and the smallest ones not at all."""
+    split = split_of(name)
+    training, validation = rows(split, split.labeled), rows(split, split.validation)
+    model = LogisticRegression(fit_intercept=True, warm_start=True)
+
+    def choices() -> list[float]:
+        by_folds = chosen_by_cross_validation(model, training, seed=3)
+        return [chosen_on_validation(model, training, validation), by_folds]
+
+    expected = choices()
+    fit, tolerances = LogisticRegression.fit_tensors, []
+    monkeypatch.setattr(penalty, "DENSE_PARAMETERS", 0)
+    monkeypatch.setattr(
+        LogisticRegression,
+        "fit_tensors",
+        lambda self, *of: tolerances.append(self.tol) or fit(self, *of),
+    )
+    assert choices() == expected
+    assert tolerances.count(penalty.TO_CHOOSE) > len(tolerances) / 2
+    assert len(tolerances) < (1 + penalty.FOLDS) * len(GRID)
 
 
 def test_a_class_that_fills_no_fold_is_trained_on_in_each():
