@@ -6,19 +6,20 @@ from time import perf_counter
 
 from studies.base import Study
 
-# Seconds of processor time that each study takes with the default options, measured on one machine.
-# Another machine has its own speed: only the ratios are used once a study is done there.
+# Seconds of processor time that each study takes with the default options: those of one seed,
+# measured on one busy machine, for eight seeds. Another machine has its own speed: only the ratios
+# are used once a study is done there.
 SECONDS = {
-    "truth": 13,
-    "budget": 162,
-    "share": 65,
-    "validation": 125,
-    "l2": 74,
-    "retrain": 5,
-    "hessian": 34,
-    "gallery": 16,
-    "boundary": 14,
-    "why": 1,
+    "truth": 9,
+    "budget": 61,
+    "share": 25,
+    "validation": 64,
+    "l2": 43,
+    "retrain": 6,
+    "hessian": 13,
+    "gallery": 25,
+    "boundary": 18,
+    "why": 2,
 }
 
 
