@@ -7,8 +7,8 @@ from time import perf_counter
 from studies.base import Study
 
 # Seconds of processor time that each study takes with the default options: those of one seed,
-# measured on one busy machine, for eight seeds. Another machine has its own speed: only the ratios
-# are used once a study is done there.
+# measured on one machine, times eight. Another machine has its own speed: only the ratios are used
+# once a study is done there.
 SECONDS = {
     "truth": 9,
     "budget": 61,
