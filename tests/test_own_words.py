@@ -17,6 +17,7 @@ from influence import Influence, benefit, falls_by_row
 from labeling.labeler import SalutaryLabeler, salutary_query
 from models import MLP, LogisticRegression
 from numerics.module_influence import module_benefit
+from numerics.row_influence import row_influence
 from streaming.hessian import pool_hessian
 from streaming.pools import chunks
 from streaming.scoring import best
@@ -190,6 +191,7 @@ OF_ROWS = {
     "module_benefit, Hessian": lambda A: module_benefit(
         MODULE, EACH, A, Y_VAL[:12], X_VAL, Y_VAL, POOL, [0, 1], l2=1.0
     ),
+    "row_influence": lambda A: row_influence(MODULE, EACH, A, y[:12], A, y[:12], damping=1.0),
     "fit": lambda A: LogisticRegression(1.0).fit(A, Y_VAL[:12]),
     "predict": MODEL.predict,
     "predict_proba, named": NAMED.predict_proba,
@@ -212,6 +214,7 @@ OF_LABELS = {
     "module_benefit, classes": lambda b: module_benefit(
         MODULE, EACH, X, y, X_VAL, Y_VAL, POOL, b, l2=1.0
     ),
+    "row_influence": lambda b: row_influence(MODULE, EACH, X_VAL, b, X, y, damping=1.0),
     "fit": lambda b: LogisticRegression(1.0).fit(X_VAL, b).predict(POOL),
     "MLP.fit": lambda b: MLP((2,), max_iter=2).fit(X_VAL, b).predict(POOL),
     "labeler.fit": lambda b: SalutaryLabeler(l2=1.0).fit(X_VAL, b).label(POOL, 2, rounds=1),
@@ -229,6 +232,7 @@ OF_MODELS = {
     "pool_hessian": lambda m: pool_hessian(m, POOL),
     "best": lambda m: best(m, POOL, 2),
     "module_benefit": lambda m: module_benefit(m, EACH, X, y, X_VAL, Y_VAL, POOL, [0, 1], l2=1.0),
+    "row_influence": lambda m: row_influence(m, EACH, X, y, X_VAL, Y_VAL, damping=1.0),
     "salutary_query": lambda m: salutary_query(m, POOL, 2),
 }
 ALL = [
