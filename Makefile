@@ -56,8 +56,9 @@ data: $(INSTALLED) ## fetch the paper's nine data sets into the cache, all but c
 proof: $(INSTALLED) ## repeat the paper's Bank and Wine curves; print how far they are from the published
 	$(VENV)/bin/python benchmarks/published.py $(if $(DATA),--data-dir $(DATA))
 
-bench: $(BENCH) ## time this engine beside pyDVL, dattri and captum: about 12 minutes
+bench: $(BENCH) ## time this engine beside pyDVL, dattri, captum, kronfluence and TRAK: an hour
 	$(VENV)/bin/python benchmarks/engine.py $(BENCH_OPTIONS)
+	$(VENV)/bin/python benchmarks/networks.py
 	$(VENV)/bin/python benchmarks/experiment.py $(if $(DATA),--data-dir $(DATA))
 
 # The stamps appear only once everything is installed, so a broken installation starts again.
@@ -73,7 +74,7 @@ $(IMAGE): requirements-image.txt $(INSTALLED)
 	@$(PIP) --no-deps -r requirements-image.txt
 	@touch $@
 
-$(BENCH): requirements-bench.txt $(INSTALLED)
+$(BENCH): requirements-bench.txt $(INSTALLED) $(LLM)
 	@$(PIP) --no-deps -r requirements-bench.txt
 	@touch $@
 

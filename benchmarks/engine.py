@@ -112,11 +112,11 @@ def run(options: argparse.Namespace) -> None:
         print("\n" + growth.table(result["growth"]))
 
 
-def machine() -> dict[str, Any]:
+def machine(libraries: Sequence[str] = LIBRARIES) -> dict[str, Any]:
     """What the figures depend on: processor, cores, load and versions."""
     names = [line for line in cpu_lines() if line.startswith("model name")]
     versions: dict[str, str | None] = {}
-    for library in LIBRARIES:
+    for library in libraries:
         try:
             versions[library] = version(library)
         except PackageNotFoundError:

@@ -8,7 +8,7 @@ from torch.func import functional_call, jacrev
 from torch.nn.functional import cross_entropy, linear, softplus
 
 from models import MLP
-from numerics.row_influence import row_influence
+from numerics.row_influence import RowGradients, row_influence
 from tests.helpers import split_of
 from tests.numerics.cases import setting, sigmoid_loss, softmax_loss
 
@@ -47,12 +47,15 @@ def seeded(module):
     return module.double().eval()
 
 
-def test_two_classes_are_the_dense_gauss_newton_matrix():
-    """The Gauss–Newton matrix is JᵀSJ, with the Jacobian J of the logits and S = diag(p) − ppᵀ."""
+def test_two_classes_are_the_dense_gauss_newton_matrix(monkeypatch):
+    """From linear layers alone: no gradient of a row is built.
+
+    The Gauss–Newton matrix is JᵀSJ, with the Jacobian J of the logits and S = diag(p) − ppᵀ."""
     X, y, X_test, y_test = rows_of("bank")
     module = seeded(
         torch.nn.Sequential(torch.nn.Linear(X.shape[1], 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
     )
+    monkeypatch.setattr(RowGradients, "_general_parts", None)
     found = row_influence(module, softmax_loss, X, y, X_test, y_test, damping=0.3)
     values = dict(module.named_parameters())
     J = jacrev(lambda v: functional_call(module, v, (X,)))(values)

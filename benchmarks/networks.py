@@ -1,0 +1,227 @@
+"""Time the influence of every training row of a network on every test row, and test it.
+
+python benchmarks/networks.py [--jobs D E E-last] [--engines rows kronfluence ...] [--device cuda]
+
+For each job a network is trained, and retrained on random halves of its rows. Every contestant runs
+in a new process, on the same data and the same weights. network_contestants.py has a function for
+each, network_jobs.py the data, the networks and the linear datamodeling score (LDS).
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import textwrap
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+from engine import LIBRARIES, machine, save
+from isolate import run_isolated
+from measure import best_of, peak_memory
+from network_contestants import CONTESTANTS, Contestant
+from network_jobs import FEW, JOBS, SUBSETS, Job, Problem, linear_datamodeling_score, prepare
+from prettytable import PrettyTable
+
+from common.cli import whole_number
+from common.errors import UserError
+
+TRAINING = 3_600  # seconds after which the training of a job is stopped
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parse(argv)
+    try:
+        if options.device == "cuda" and not torch.cuda.is_available():
+            raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu")
+        from common.files import prepare_folder  # late, as in engine.py
+
+        for folder in [options.keep, options.out and options.out.resolve().parent]:
+            if folder:
+                prepare_folder(folder)
+        run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped by Ctrl-C", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    count, engines = whole_number(1), list(CONTESTANTS)
+    add("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS), help="jobs to run")
+    add("--engines", nargs="+", choices=engines, default=engines, help="contestants to run")
+    add("--device", choices=["cpu", "cuda"], default="cpu", help="where all run")
+    add("--dtype", choices=["float32", "float64"], default="float32", help="type of the numbers")
+    add("--repeats", type=count, default=3, help="timed calls, of which the fastest counts")
+    add("--limit", type=count, default=600, help="seconds after which a contestant is stopped")
+    add("--threads", type=count, default=os.cpu_count(), help="threads of each contestant")
+    add("--shrink", type=count, default=1, help="divide rows and epochs, for a quick look")
+    add("--keep", type=Path, help="folder that keeps the trained networks for the next call")
+    add("--out", type=Path, help="JSON file for the figures")
+    return parser.parse_args(argv)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, save and print one job after another."""
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = str(options.threads)  # a process reads it when it starts
+    os.environ["TQDM_DISABLE"] = "1"  # the libraries print bars
+    chosen = {name: value for name, value in vars(options).items() if name not in ("out", "keep")}
+    facts = machine(LIBRARIES + ("kronfluence", "traker"))
+    if options.device == "cuda":
+        facts["card"] = torch.cuda.get_device_name()
+    result: dict[str, Any] = {"options": chosen, "machine": facts, "jobs": {}}
+    print(header(options, facts))
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in options.jobs:
+            job = JOBS[name] if options.shrink == 1 else JOBS[name].shrunk(options.shrink)
+            trained = name.partition("-")[0]  # E-last has the network of E
+            path = options.keep or Path(scratch)
+            path /= f"{trained}-{options.dtype}-{options.shrink}.pt"
+            if not path.is_file():
+                made = run_isolated(prepare, TRAINING, job, options.dtype, options.device, path)
+                if "status" in made:
+                    print(f"\n{name}: {job}: training: {made['status']}")
+                    continue
+            training = torch.load(path, weights_only=False)["training"]
+            print(f"\n{name}: {job}; " + described(job, training))
+            records: dict[str, dict[str, Any]] = {}
+            result["jobs"][name] = {**training, "contestants": records}
+            for engine in options.engines:
+                records[engine] = contest(engine, job, path, options)
+                save(options, result)
+            print(contest_table(records))
+
+
+def header(options: argparse.Namespace, facts: dict[str, Any]) -> str:
+    """What is measured, how, and on which machine."""
+    versions = ", ".join(f"{name} {number or '-'}" for name, number in facts["versions"].items())
+    text = f"""
+        The influence of every training row on the loss of every test row, from trained weights, in
+        {options.dtype}, with {options.threads} threads. LDS: rank correlation, over {SUBSETS}
+        random halves of the training rows, of the sum of a half's influences with the test loss of
+        a network retrained on it, the mean over the test rows; 1 is best. Damping: a multiple of
+        the training's l2 that every contestant chooses on other halves and other test rows, -: the
+        library's own. Seconds: the fastest of the calls stated, without the choice. ×: seconds over
+        those of the first contestant. ~: a contestant that solves a system for each test row ran
+        for the first {FEW} rows, and its seconds are scaled to all; the second LDS is on these
+        rows. MB: peak memory of the process, or of the card, above that with data and library
+        loaded.
+        {facts.get("card", facts["processor"])}, {facts["cores"]} cores, {versions}"""
+    load = facts["load"] or 0.0
+    busy = f"\nnote: other programs run on this machine (load {load:.1f}): the times are too long"
+    return textwrap.fill(" ".join(text.split()), 100) + busy * (load > 1)
+
+
+def described(job: Job, training: dict[str, float]) -> str:
+    """What is printed of the training of a job."""
+    network = job.build()
+    count = sum(p.numel() for n, p in network.named_parameters() if n.startswith(job.last))
+    text = (
+        f"{count:,} parameters may change; accuracy {training['accuracy']:.3f}, norm of the "
+        f"gradient {training['slope']:.0e}; halves retrained from {job.inits} initial weights"
+    )
+    if job.inits > 1:
+        text += f", LDS between two of them {training['between_inits']:.2f}"
+    return text
+
+
+def contest(engine: str, job: Job, path: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The figures of one contestant on the job saved at ``path``, or why it has none."""
+    contestant = CONTESTANTS[engine]
+    if find_spec(contestant.module) is None:
+        record = {"status": "not installed (pip install --no-deps -r requirements-bench.txt)"}
+    else:
+        arguments = engine, job, path, options.device, options.threads, options.repeats
+        record = run_isolated(measure, options.limit, *arguments)
+    return {"title": contestant.title} | record
+
+
+def measure(
+    engine: str, job: Job, path: Path, device: str, threads: int, repeats: int
+) -> dict[str, Any]:
+    """LDS, time and memory of one contestant, in a process that does nothing else."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    contestant, saved = CONTESTANTS[engine], torch.load(path, weights_only=False)
+    problem, other = (saved[part].of(job).to(device) for part in ("problem", "other"))
+    count = len(problem.X_test)
+    problem, other = (p.with_rows(contestant.rows or count) for p in (problem, other))
+    before = memory(device)
+    damping = choose_damping(contestant, other)
+    scores = contestant.scores(problem, damping)
+    extra = memory(device) - before
+    seconds, calls = best_of(lambda: contestant.scores(problem, damping).cpu(), repeats, 0.0)
+    return {
+        "damping": damping,
+        "lds": linear_datamodeling_score(scores, problem),
+        "lds_few": linear_datamodeling_score(scores[:FEW], problem.with_rows(FEW)),
+        "seconds": seconds * count / len(problem.X_test),
+        "scaled": len(problem.X_test) < count,
+        "calls": calls,
+        "extra_mb": extra / 1e6,
+    }
+
+
+def choose_damping(contestant: Contestant, other: Problem) -> float | None:
+    """The damping of the best LDS on ``other``. Raises LinAlgError if every one is too small."""
+    found: dict[float | None, float] = {}
+    for damping in contestant.dampings:
+        try:
+            found[damping] = linear_datamodeling_score(contestant.scores(other, damping), other)
+        except np.linalg.LinAlgError as error:
+            reason = error
+    if not found:
+        raise reason
+    return max(found, key=lambda damping: found[damping])
+
+
+def memory(device: str) -> int:
+    """The largest memory so far, in bytes, of this process or on the card."""
+    return torch.cuda.max_memory_allocated() if device == "cuda" else peak_memory()
+
+
+def contest_table(records: dict[str, dict[str, Any]]) -> str:
+    """The figures as a table, a row for each contestant."""
+    table = PrettyTable(
+        ["contestant", "damping", "LDS", f"LDS {FEW}", "seconds", "×", "MB", "calls"]
+    )
+    table.align = "r"
+    table.align["contestant"] = "l"
+    first = next((r["seconds"] for r in records.values() if "seconds" in r), None)
+    for record in records.values():
+        if "status" in record:
+            title = textwrap.shorten(f"{record['title']}: {record['status']}", 90)
+            table.add_row([title, *[""] * 7])
+            continue
+        damping, about = record["damping"], "~" * record["scaled"]
+        seconds, ratio = record["seconds"], record["seconds"] / first
+        table.add_row(
+            [
+                record["title"],
+                "-" if damping is None else f"{damping:g}",
+                "" if about else f"{record['lds']:.3f}",
+                f"{record['lds_few']:.3f}",
+                about + (f"{seconds:.2g}" if seconds < 10 else f"{seconds:,.0f}"),
+                about + (f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:,.0f}"),
+                f"{record['extra_mb']:,.0f}",
+                record["calls"],
+            ]
+        )
+    return table.get_string()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
