@@ -220,18 +220,16 @@ class Contestant(NamedTuple):
     title: str
     module: str
     scores: Callable[[Problem, Any], torch.Tensor]
-    dampings: tuple[float | None, ...] = (1.0, 10.0, 30.0, 100.0)
+    dampings: tuple[float | None, ...] = (1.0, 10.0, 30.0)
     rows: int | None = None
 
 
 CONTESTANTS = {
     "rows": Contestant("this engine, row_influence", "torch", this_engine),
-    "kronfluence": Contestant(
-        "kronfluence, EK-FAC", "kronfluence", kronfluence, (None, 1.0, 10.0, 100.0)
-    ),
+    "kronfluence": Contestant("kronfluence, EK-FAC", "kronfluence", kronfluence, (None, 1.0, 10.0)),
     "pydvl-ekfac": Contestant("pyDVL, EK-FAC", "pydvl", partial(pydvl, method="ekfac")),
     "dattri-ekfac": Contestant("dattri, EK-FAC", "dattri", partial(dattri, method="ekfac")),
-    "dattri-trak": Contestant("dattri, TRAK", "dattri", dattri_trak, (1.0, 10.0, 100.0, 1000.0)),
+    "dattri-trak": Contestant("dattri, TRAK", "dattri", dattri_trak, (10.0, 100.0, 1000.0)),
     "trak": Contestant("TRAK", "trak", trak, (10.0, 100.0, 1000.0)),
     "pydvl-nystroem": Contestant("pyDVL, Nyström", "pydvl", partial(pydvl, method="nystroem")),
     "dattri-cg": Contestant("dattri, CG", "dattri", partial(dattri, method="cg"), (1.0, 10.0), FEW),

@@ -13,8 +13,10 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -23,7 +25,7 @@ import numpy as np
 import torch
 from engine import LIBRARIES, machine, save
 from isolate import run_isolated
-from measure import best_of, peak_memory
+from measure import peak_memory
 from network_contestants import CONTESTANTS, Contestant
 from network_jobs import FEW, JOBS, SUBSETS, Job, Problem, linear_datamodeling_score, prepare
 from prettytable import PrettyTable
@@ -90,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
             trained = name.partition("-")[0]  # E-last has the network of E
             path = options.keep or Path(scratch)
             path /= f"{trained}-{options.dtype}-{options.shrink}.pt"
-            if not path.is_file():
+            if not is_trained(job, path):
                 made = run_isolated(prepare, TRAINING, job, options.dtype, options.device, path)
                 if "status" in made:
                     print(f"\n{name}: {job}: training: {made['status']}")
@@ -114,15 +116,24 @@ def header(options: argparse.Namespace, facts: dict[str, Any]) -> str:
         random halves of the training rows, of the sum of a half's influences with the test loss of
         a network retrained on it, the mean over the test rows; 1 is best. Damping: a multiple of
         the training's l2 that every contestant chooses on other halves and other test rows, -: the
-        library's own. Seconds: the fastest of the calls stated, without the choice. ×: seconds over
-        those of the first contestant. ~: a contestant that solves a system for each test row ran
-        for the first {FEW} rows, and its seconds are scaled to all; the second LDS is on these
-        rows. MB: peak memory of the process, or of the card, above that with data and library
-        loaded.
+        library's own. Seconds: the fastest of {options.repeats} calls, without the choice; CPU s:
+        those of the processor. ×: the cost over that of the first contestant, by CPU s on one
+        thread, which another program does not lengthen, else by seconds. ~: a contestant that
+        solves a system for each test row ran for the first {FEW} rows, and its seconds are scaled
+        to all; the second LDS is on these rows. MB: peak memory of the process, or of the card,
+        above that with data and library loaded.
         {facts.get("card", facts["processor"])}, {facts["cores"]} cores, {versions}"""
     load = facts["load"] or 0.0
     busy = f"\nnote: other programs run on this machine (load {load:.1f}): the times are too long"
     return textwrap.fill(" ".join(text.split()), 100) + busy * (load > 1)
+
+
+def is_trained(job: Job, path: Path) -> bool:
+    """Whether the file holds the networks of this job, trained as it says."""
+    if not path.is_file():
+        return False
+    saved = torch.load(path, weights_only=False)["problem"].job
+    return replace(saved, last="") == replace(job, last="")
 
 
 def described(job: Job, training: dict[str, float]) -> str:
@@ -161,17 +172,22 @@ def measure(
     problem, other = (p.with_rows(contestant.rows or count) for p in (problem, other))
     before = memory(device)
     damping = choose_damping(contestant, other)
-    scores = contestant.scores(problem, damping)
-    extra = memory(device) - before
-    seconds, calls = best_of(lambda: contestant.scores(problem, damping).cpu(), repeats, 0.0)
+    scores, times = torch.empty(0), []
+    for _call in range(repeats):
+        start = perf_counter(), process_time()
+        scores = contestant.scores(problem, damping).cpu()
+        times.append((perf_counter() - start[0], process_time() - start[1]))
+    scale = count / len(problem.X_test)
+    seconds, processor = (scale * min(column) for column in zip(*times, strict=True))
     return {
         "damping": damping,
         "lds": linear_datamodeling_score(scores, problem),
         "lds_few": linear_datamodeling_score(scores[:FEW], problem.with_rows(FEW)),
-        "seconds": seconds * count / len(problem.X_test),
+        "seconds": seconds,
+        "processor": processor,
+        "cost": processor if threads == 1 and device == "cpu" else seconds,
         "scaled": len(problem.X_test) < count,
-        "calls": calls,
-        "extra_mb": extra / 1e6,
+        "extra_mb": (memory(device) - before) / 1e6,
     }
 
 
@@ -196,28 +212,26 @@ def memory(device: str) -> int:
 def contest_table(records: dict[str, dict[str, Any]]) -> str:
     """The figures as a table, a row for each contestant."""
     table = PrettyTable(
-        ["contestant", "damping", "LDS", f"LDS {FEW}", "seconds", "×", "MB", "calls"]
+        ["contestant", "damping", "LDS", f"LDS {FEW}", "seconds", "CPU s", "×", "MB"]
     )
     table.align = "r"
     table.align["contestant"] = "l"
-    first = next((r["seconds"] for r in records.values() if "seconds" in r), None)
+    first = next((r["cost"] for r in records.values() if "cost" in r), None)
     for record in records.values():
         if "status" in record:
             title = textwrap.shorten(f"{record['title']}: {record['status']}", 90)
             table.add_row([title, *[""] * 7])
             continue
         damping, about = record["damping"], "~" * record["scaled"]
-        seconds, ratio = record["seconds"], record["seconds"] / first
+        numbers = record["seconds"], record["processor"], record["cost"] / first
         table.add_row(
             [
                 record["title"],
                 "-" if damping is None else f"{damping:g}",
                 "" if about else f"{record['lds']:.3f}",
                 f"{record['lds_few']:.3f}",
-                about + (f"{seconds:.2g}" if seconds < 10 else f"{seconds:,.0f}"),
-                about + (f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:,.0f}"),
+                *(about + (f"{x:.2g}" if x < 99.5 else f"{x:,.0f}") for x in numbers),
                 f"{record['extra_mb']:,.0f}",
-                record["calls"],
             ]
         )
     return table.get_string()

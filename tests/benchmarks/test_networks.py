@@ -42,6 +42,9 @@ def test_a_small_job_through_the_command_line(networks, monkeypatch, tmp_path, c
     assert f"{record['lds']:.3f}" in shown
     saved = torch.load(tmp_path / "E-float64-60.pt", weights_only=False)
     assert saved["problem"].X.dtype == torch.float64
+    job, path = networks.JOBS["E"].shrunk(60), tmp_path / "E-float64-60.pt"
+    assert networks.is_trained(job, path)  # E has the network of E-last
+    assert not networks.is_trained(dataclasses.replace(job, epochs=2), path)
 
 
 def test_the_lds_is_that_of_dattri(networks):
@@ -94,6 +97,16 @@ def test_the_damping_is_chosen_and_a_failure_told(networks):
         networks.choose_damping(contestant._replace(dampings=(1.0,)), None)
     table = networks.contest_table({"one": {"title": "one", "status": "failed: LinAlgError"}})
     assert "one: failed: LinAlgError" in table
+
+
+def test_the_tables_of_the_document_are_those_of_the_committed_figures(networks):
+    document = (ROOT / "docs" / "engine.md").read_text("utf-8")
+    for path in (ROOT / "results" / "reference" / "networks").glob("*.json"):
+        for name, figures in json.loads(path.read_text())["jobs"].items():
+            title = f"{name}: {networks.JOBS[name]}; " + networks.described(
+                networks.JOBS[name], figures
+            )
+            assert f"{title}\n{networks.contest_table(figures['contestants'])}\n" in document
 
 
 def test_a_device_that_is_not_there_ends_with_exit_code_2(networks, monkeypatch, capsys):
