@@ -73,13 +73,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def save(options: argparse.Namespace, result: dict[str, Any]) -> None:
-    """Write the figures so far to the file of --out, if there is one."""
-    if options.out:
+def save(path: Path | None, result: dict[str, Any]) -> None:
+    """Write the figures so far to the JSON file ``path``, if there is one."""
+    if path:
         from common.files import json_bytes, write_files  # late, see main
 
-        path = options.out.resolve()
-        write_files(path.parent, {path.name: json_bytes(result)})
+        write_files(path.resolve().parent, {path.name: json_bytes(result)})
 
 
 def run(options: argparse.Namespace) -> None:
@@ -103,12 +102,12 @@ def run(options: argparse.Namespace) -> None:
             )
             records = {engine: contest(engine, path, options) for engine in options.engines}
             result["jobs"][name] = {"sizes": vars(job), **facts, "contestants": records}
-            save(options, result)
+            save(options.out, result)
             print(contest_table(records, options.engines))
             path.unlink()
     if not options.no_growth:
         result["growth"] = run_isolated(growth.times, options.limit, options)
-        save(options, result)
+        save(options.out, result)
         print("\n" + growth.table(result["growth"]))
 
 

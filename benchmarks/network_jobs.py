@@ -1,7 +1,10 @@
 """The jobs of networks.py: data that ship, a trained network, and the same network retrained.
 
 A network is retrained on random halves of its training rows. The scores of a contestant predict
-which half gives which loss on a test row; ``linear_datamodeling_score`` says how well.
+which half gives which loss on a test row; ``linear_datamodeling_score`` says how well. Each half is
+trained several times. The first training of all halves begins at the same initial weights, the
+second at other ones: between two halves, only their rows differ. The trained network itself begins
+at weights that no half begins at.
 """
 
 from collections.abc import Callable
@@ -17,29 +20,28 @@ from torch.nn.functional import cross_entropy, layer_norm
 SUBSETS = 50  # halves behind the linear datamodeling score
 OTHER_SUBSETS = 10  # halves, beside other test rows, on which every contestant chooses its damping
 OTHER_ROWS = 200
-FEW = 5  # test rows for a contestant that solves a system for each of them
+FEW = 20  # test rows for a contestant that solves a system for each of them
 
 
 class Encoder(torch.nn.Module):
-    """A transformer encoder of one block for images of 28 × 28 pixels, read as 16 patches."""
+    """A transformer encoder of one block for images of 28 × 28 pixels, read as 7 strips."""
 
     positions: torch.Tensor
 
     def __init__(self, classes: int = 10, width: int = 32):
         super().__init__()
         linear = torch.nn.Linear
-        self.patch = linear(49, width)
+        self.strip = linear(112, width)
         self.query, self.key = linear(width, width), linear(width, width)
         self.value, self.mix = linear(width, width), linear(width, width)
         self.wide, self.narrow = linear(width, 2 * width), linear(2 * width, width)
         self.head = linear(width, classes)
-        angles = torch.arange(16)[:, None] / 100 ** (torch.arange(0, width, 2) / width)
+        angles = torch.arange(7)[:, None] / 100 ** (torch.arange(0, width, 2) / width)
         self.register_buffer("positions", torch.cat([angles.sin(), angles.cos()], 1))
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits (n, classes) for pixels X (n, 784)."""
-        patches = X.reshape(-1, 4, 7, 4, 7).transpose(2, 3).reshape(-1, 16, 49)
-        H = self.patch(patches) + self.positions  # (n, 16, width)
+        H = self.strip(X.reshape(-1, 7, 112)) + self.positions  # (n, 7, width)
         N = layer_norm(H, H.shape[-1:])
         scores = self.query(N) @ self.key(N).transpose(1, 2) / H.shape[-1] ** 0.5
         H = H + self.mix(scores.softmax(-1) @ self.value(N))
@@ -61,8 +63,8 @@ def perceptron() -> torch.nn.Module:
 class Job:
     """A data set, how many of its rows train and test, the network, and its training.
 
-    decay : l2 over the rows, for all parameters. inits : how often a half is trained, from other
-    initial weights. last : the last layer, if only it may change.
+    decay : l2 over the rows, for all parameters. inits : how often each half is trained, an even
+    number. last : the last layer, if only it may change.
     """
 
     data: str
@@ -73,7 +75,7 @@ class Job:
     epochs: int
     batch: int = 250
     rate: float = 0.005
-    inits: int = 2
+    inits: int = 4
     last: str = ""
 
     def shrunk(self, factor: int) -> "Job":
@@ -165,7 +167,7 @@ def prepare(job: Job, dtype: str, device: str, path: Path) -> dict[str, float]:
     features = data.X[order].astype(np.float64)
     shift, scale = features[: job.train].mean(0), features[: job.train].std(0)
     if job.data == "mnist":
-        shift, scale = 0.5 * features.max(), 0.5 * features.max()  # pixels from -1 to 1
+        shift, scale = features[: job.train].mean(), features[: job.train].std()
     X = torch.tensor((features - shift) / scale, dtype=getattr(torch, dtype), device=device)
     y = torch.tensor(np.unique(data.y, return_inverse=True)[1][order], device=device)
     parts = [slice(job.train), slice(job.train, job.train + job.test), slice(-OTHER_ROWS, None)]
@@ -174,18 +176,16 @@ def prepare(job: Job, dtype: str, device: str, path: Path) -> dict[str, float]:
     subsets = torch.tensor(np.stack(halves), device=device)
     network = job.build().to(device, X.dtype)
     trained = train(job, network, [0], X[parts[0]], y[parts[0]], everything)
-    inits = [
-        train(job, network, range(i * len(subsets) + 1, (i + 1) * len(subsets) + 1),
-              X[parts[0]], y[parts[0]], subsets)
-        for i in range(job.inits)
-    ]  # fmt: skip
+    retrained = [
+        train(job, network, [init] * len(subsets), X[parts[0]], y[parts[0]], subsets)
+        for init in range(1, job.inits + 1)
+    ]
     state = {name: value[0] for name, value in trained.items()}
     state |= dict(network.named_buffers())
-    saved, between = [], 0.0
+    saved, agreements = [], []
     for part, kept in zip(parts[1:], (slice(SUBSETS), slice(SUBSETS, None)), strict=True):
-        losses = torch.stack([row_losses(network, p, X[part], y[part])[kept] for p in inits])
-        if kept.start is None and job.inits > 1:
-            between = float(correlations(losses[0], losses[-1]).mean())
+        losses = torch.stack([row_losses(network, p, X[part], y[part])[kept] for p in retrained])
+        agreements.append(agreement(losses))
         saved.append(
             Problem(job, state, X[parts[0]], y[parts[0]], X[part], y[part], subsets[kept],
                     losses.mean(0))
@@ -196,7 +196,8 @@ def prepare(job: Job, dtype: str, device: str, path: Path) -> dict[str, float]:
     training = {
         "accuracy": float(right.double().mean()),
         "slope": slope(problem),
-        "between_inits": between,
+        "agreement": agreements[0],
+        "ceiling": ceiling(agreements[0]),
     }
     problem, other = (part.to("cpu") for part in saved)
     temporary = path.with_suffix(".part")
@@ -265,6 +266,26 @@ def slope(problem: Problem) -> float:
     loss = cross_entropy(network(problem.X), problem.y)
     loss = loss + problem.job.decay / 2 * sum((p**2).sum() for p in parameters)
     return float(torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)]).norm())
+
+
+def agreement(losses: torch.Tensor) -> float:
+    """How far two halves of the retrainings rank the subsets alike: losses (inits, s, v).
+
+    The mean over the test rows of the rank correlation between the mean of the first
+    retrainings and that of the others.
+    """
+    one, other = losses.chunk(2)
+    return float(correlations(one.mean(0), other.mean(0)).mean())
+
+
+def ceiling(agreement: float) -> float:
+    """The LDS of a perfect prediction, from the agreement of two halves of the retrainings.
+
+    By Spearman and Brown, the mean of all of them is as reliable as 2 r / (1 + r), and what is
+    free of chance correlates with it by the root of this.
+    """
+    r = max(agreement, 0.0)
+    return (2 * r / (1 + r)) ** 0.5
 
 
 def linear_datamodeling_score(scores: torch.Tensor, problem: Problem) -> float:

@@ -34,6 +34,7 @@ from common.cli import whole_number
 from common.errors import UserError
 
 TRAINING = 3_600  # seconds after which the training of a job is stopped
+HIGHEST = 1e6  # the damping at which a contestant that fails on all smaller ones is given up
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu")
         from common.files import prepare_folder  # late, as in engine.py
 
-        for folder in [options.keep, options.out and options.out.resolve().parent]:
+        for folder in (options.keep, options.out):
             if folder:
-                prepare_folder(folder)
+                prepare_folder(folder.resolve())
         run(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -67,11 +68,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--device", choices=["cpu", "cuda"], default="cpu", help="where all run")
     add("--dtype", choices=["float32", "float64"], default="float32", help="type of the numbers")
     add("--repeats", type=count, default=3, help="timed calls, of which the fastest counts")
-    add("--limit", type=count, default=600, help="seconds after which a contestant is stopped")
+    add("--limit", type=count, default=1_200, help="seconds after which a contestant is stopped")
     add("--threads", type=count, default=os.cpu_count(), help="threads of each contestant")
     add("--shrink", type=count, default=1, help="divide rows and epochs, for a quick look")
     add("--keep", type=Path, help="folder that keeps the trained networks for the next call")
-    add("--out", type=Path, help="JSON file for the figures")
+    add("--out", type=Path, help="folder for the figures, a JSON file for each job")
     return parser.parse_args(argv)
 
 
@@ -80,11 +81,10 @@ def run(options: argparse.Namespace) -> None:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(options.threads)  # a process reads it when it starts
     os.environ["TQDM_DISABLE"] = "1"  # the libraries print bars
-    chosen = {name: value for name, value in vars(options).items() if name not in ("out", "keep")}
+    chosen = {k: v for k, v in vars(options).items() if k not in ("jobs", "out", "keep")}
     facts = machine(LIBRARIES + ("kronfluence", "traker"))
     if options.device == "cuda":
         facts["card"] = torch.cuda.get_device_name()
-    result: dict[str, Any] = {"options": chosen, "machine": facts, "jobs": {}}
     print(header(options, facts))
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.jobs:
@@ -100,10 +100,10 @@ def run(options: argparse.Namespace) -> None:
             training = torch.load(path, weights_only=False)["training"]
             print(f"\n{name}: {job}; " + described(job, training))
             records: dict[str, dict[str, Any]] = {}
-            result["jobs"][name] = {**training, "contestants": records}
+            figures = {"options": chosen, "machine": facts, **training, "contestants": records}
             for engine in options.engines:
                 records[engine] = contest(engine, job, path, options)
-                save(options, result)
+                save(options.out and options.out / f"{name}.json", figures)
             print(contest_table(records))
 
 
@@ -114,8 +114,8 @@ def header(options: argparse.Namespace, facts: dict[str, Any]) -> str:
         The influence of every training row on the loss of every test row, from trained weights, in
         {options.dtype}, with {options.threads} threads. LDS: rank correlation, over {SUBSETS}
         random halves of the training rows, of the sum of a half's influences with the test loss of
-        a network retrained on it, the mean over the test rows; 1 is best. Damping: a multiple of
-        the training's l2 that every contestant chooses on other halves and other test rows, -: the
+        a network retrained on it, the mean over the test rows. Damping: a multiple of the
+        training's l2, the best for every contestant on other halves and other test rows, -: the
         library's own. Seconds: the fastest of {options.repeats} calls, without the choice; CPU s:
         those of the processor. ×: the cost over that of the first contestant, by CPU s on one
         thread, which another program does not lengthen, else by seconds. ~: a contestant that
@@ -140,13 +140,12 @@ def described(job: Job, training: dict[str, float]) -> str:
     """What is printed of the training of a job."""
     network = job.build()
     count = sum(p.numel() for n, p in network.named_parameters() if n.startswith(job.last))
-    text = (
+    return (
         f"{count:,} parameters may change; accuracy {training['accuracy']:.3f}, norm of the "
-        f"gradient {training['slope']:.0e}; halves retrained from {job.inits} initial weights"
+        f"gradient {training['slope']:.0e}; halves retrained {job.inits} times, of which half and "
+        f"half agree by {training['agreement']:.2f}, so that a perfect LDS is "
+        f"{training['ceiling']:.2f}"
     )
-    if job.inits > 1:
-        text += f", LDS between two of them {training['between_inits']:.2f}"
-    return text
 
 
 def contest(engine: str, job: Job, path: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -171,7 +170,8 @@ def measure(
     count = len(problem.X_test)
     problem, other = (p.with_rows(contestant.rows or count) for p in (problem, other))
     before = memory(device)
-    damping = choose_damping(contestant, other)
+    tried = choose_damping(contestant, other)
+    damping = max((d for d in tried if tried[d] is not None), key=lambda d: tried[d])
     scores, times = torch.empty(0), []
     for _call in range(repeats):
         start = perf_counter(), process_time()
@@ -181,6 +181,7 @@ def measure(
     seconds, processor = (scale * min(column) for column in zip(*times, strict=True))
     return {
         "damping": damping,
+        "tried": list(tried.items()),
         "lds": linear_datamodeling_score(scores, problem),
         "lds_few": linear_datamodeling_score(scores[:FEW], problem.with_rows(FEW)),
         "seconds": seconds,
@@ -191,17 +192,42 @@ def measure(
     }
 
 
-def choose_damping(contestant: Contestant, other: Problem) -> float | None:
-    """The damping of the best LDS on ``other``. Raises LinAlgError if every one is too small."""
-    found: dict[float | None, float] = {}
-    for damping in contestant.dampings:
-        try:
-            found[damping] = linear_datamodeling_score(contestant.scores(other, damping), other)
-        except np.linalg.LinAlgError as error:
-            reason = error
-    if not found:
-        raise reason
-    return max(found, key=lambda damping: found[damping])
+def choose_damping(contestant: Contestant, other: Problem) -> dict[float | None, float | None]:
+    """The LDS on ``other`` of every damping tried; None if it is too small for the contestant.
+
+    From the start, one step of about 3 at a time, until the neighbours of the best are worse: so
+    the best damping never lies at the edge. Raises LinAlgError if every damping is too small.
+    """
+    found: dict[float | None, float | None] = {}
+
+    def lds(damping: float | None) -> float:
+        if damping not in found:
+            try:
+                scores = contestant.scores(other, damping)
+                found[damping] = linear_datamodeling_score(scores, other)
+            except np.linalg.LinAlgError:
+                if damping is not None and damping >= HIGHEST:
+                    raise
+                found[damping] = None
+        score = found[damping]
+        return -2.0 if score is None else score
+
+    best = contestant.start
+    while lds(best) == -2.0:
+        best = next_damping(best, up=True)
+    moved = True
+    while moved:
+        nearby = (best, next_damping(best, up=False), next_damping(best, up=True))
+        moved, best = (top := max(nearby, key=lds)) != best, top
+    for damping in contestant.own:
+        lds(damping)
+    return found
+
+
+def next_damping(damping: float, up: bool) -> float:
+    """The next larger or smaller of ..., 1, 3, 10, 30, 100, ..."""
+    place = round(2 * np.log10(damping)) + (1 if up else -1)
+    return float(f"{10.0 ** (place // 2) * (3 if place % 2 else 1):.0e}")
 
 
 def memory(device: str) -> int:
