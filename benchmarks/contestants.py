@@ -31,8 +31,8 @@ GRADIENTS = 8_000_000  # numbers in the gradients of a batch, if a library build
 
 def fitted(problem: Problem) -> LogisticRegression:
     """This engine's model with the given weights."""
-    dtype = str(problem.theta.dtype).removeprefix("torch.")
-    model = LogisticRegression(problem.l2, dtype=dtype)
+    device, dtype = problem.theta.device, str(problem.theta.dtype).removeprefix("torch.")
+    model = LogisticRegression(problem.l2, device=str(device), dtype=dtype)
     model.theta_, model.classes_ = problem.theta, np.arange(problem.classes)
     return model
 
@@ -52,7 +52,8 @@ def this_engine(problem: Problem, solver: str) -> torch.Tensor:
 def network(problem: Problem) -> torch.nn.Module:
     """The model as a module, for the libraries: a linear layer without a bias."""
     units, features = problem.theta.shape
-    layer = torch.nn.Linear(features, units, bias=False, dtype=problem.theta.dtype)
+    kind = {"dtype": problem.theta.dtype, "device": problem.theta.device}
+    layer = torch.nn.Linear(features, units, bias=False, **kind)
     layer.load_state_dict({"weight": problem.theta})
     return layer
 
@@ -68,7 +69,7 @@ def summed_loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def pool_batches(problem: Problem, rows: int) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
     """The pool, ``rows`` rows at a time: for each class, the rows and that class as their label."""
     for X in problem.X_pool.split(rows):
-        yield [(X, torch.full((len(X),), c)) for c in range(problem.classes)]
+        yield [(X, torch.full((len(X),), c, device=X.device)) for c in range(problem.classes)]
 
 
 def pydvl(problem: Problem, method: str) -> torch.Tensor:
@@ -113,7 +114,12 @@ def dattri(problem: Problem) -> torch.Tensor:
         return summed_loss(torch.func.functional_call(layer, parameters, (X,)), y)
 
     task = AttributionTask(loss, layer, layer.state_dict())
-    attributor = IFAttributorCG(task, max_iter=problem.cg_steps, regularization=problem.l2)
+    attributor = IFAttributorCG(
+        task,
+        device=str(problem.theta.device),
+        max_iter=problem.cg_steps,
+        regularization=problem.l2,
+    )
     attributor.cache([(problem.X_labeled, problem.y_labeled)])
     # dattri adds a first dimension, and takes the second one as the dimension of samples.
     validation = problem.X_validation[None, None], problem.y_validation[None, None]

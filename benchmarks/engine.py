@@ -1,6 +1,7 @@
 """Time one round of influence scoring by this engine, by three libraries, and its arithmetic alone.
 
-python benchmarks/engine.py [--jobs A B C] [--engines auto pydvl-cg ...] [--float float64]
+python benchmarks/engine.py [--jobs A B C] [--engines auto pydvl-cg ...]
+    [--dtype float64] [--device cuda]
 
 Every contestant runs in a new process, on the same data and at the same weights. contestants.py has
 a function for each contestant, problems.py the data of the jobs, measure.py and isolate.py the
@@ -9,12 +10,10 @@ measurement of time and memory.
 
 import argparse
 import os
-import platform
 import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import growth
 from contestants import CONTESTANTS, FLOORS
+from device import add_device, check_device, computer, machine, told
 from isolate import run_isolated
 from measure import TOP, measure
 from prettytable import PrettyTable
 from problems import JOBS, L2, SEPARATION, TOLERANCE, prepare
 
 from common.cli import whole_number
-from common.errors import UserError
 
 AGREE = 1e-4  # most error, as a share of the largest score, at which times are compared
 LIBRARIES = ("torch", "numpy", "pyDVL", "dattri", "captum")
@@ -37,19 +36,18 @@ LIBRARIES = ("torch", "numpy", "pyDVL", "dattri", "captum")
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
-    try:
-        if options.out:
-            # Late, because it loads pandas: the contestants' processes load this module too.
-            from common.files import prepare_folder
+    return told(lambda: checked_run(options))
 
-            prepare_folder(options.out.resolve().parent)
-        run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped by Ctrl-C", file=sys.stderr)
-        return 130
+
+def checked_run(options: argparse.Namespace) -> int:
+    """``run``, if the device and the folder of --out are there. Raises UserError if not."""
+    check_device(options.device)
+    if options.out:
+        # Late, because it loads pandas: the contestants' processes load this module too.
+        from common.files import prepare_folder
+
+        prepare_folder(options.out.resolve().parent)
+    run(options)
     return 0
 
 
@@ -61,7 +59,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     count, engines = whole_number(1), list(CONTESTANTS)
     add("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS), help="jobs to run")
     add("--engines", nargs="+", choices=engines, default=engines, help="contestants to run")
-    add("--float", choices=list(TOLERANCE), default="float32", help="type of data and arithmetic")
+    add_device(parser, dtype="float32")
     add(
         "--repeats", type=count, default=5, help="timed calls at least, of which the fastest counts"
     )
@@ -86,13 +84,14 @@ def run(options: argparse.Namespace) -> None:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(options.threads)  # a process reads it when it starts
     chosen = {name: value for name, value in vars(options).items() if name != "out"}
-    result: dict[str, Any] = {"options": chosen, "machine": machine(), "jobs": {}}
-    print(header(options, result["machine"]))
+    facts = machine(options.device, LIBRARIES)
+    result: dict[str, Any] = {"options": chosen, "machine": facts, "jobs": {}}
+    print(header(options, facts))
     with tempfile.TemporaryDirectory() as folder:
         for name in options.jobs:
             job = JOBS[name].shrunk(options.shrink)
             path = Path(folder) / f"{name}.pt"
-            facts = run_isolated(prepare, options.limit, job, options.float, path)
+            facts = run_isolated(prepare, options.limit, job, options.dtype, path)
             if "status" in facts:
                 print(f"\n{name}: {job}: drawing and fitting: {facts['status']}")
                 continue
@@ -111,38 +110,14 @@ def run(options: argparse.Namespace) -> None:
         print("\n" + growth.table(result["growth"]))
 
 
-def machine(libraries: Sequence[str] = LIBRARIES) -> dict[str, Any]:
-    """What the figures depend on: processor, cores, load and versions."""
-    names = [line for line in cpu_lines() if line.startswith("model name")]
-    versions: dict[str, str | None] = {}
-    for library in libraries:
-        try:
-            versions[library] = version(library)
-        except PackageNotFoundError:
-            versions[library] = None
-    return {
-        "processor": names[0].split(":")[1].strip() if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "python": platform.python_version(),
-        "versions": versions,
-    }
-
-
-def cpu_lines() -> list[str]:
-    """The lines of /proc/cpuinfo; none if this is not Linux."""
-    path = Path("/proc/cpuinfo")
-    return path.read_text("utf-8").splitlines() if path.is_file() else []
-
-
 def header(options: argparse.Namespace, facts: dict[str, Any]) -> str:
     """What is measured, how, and on which machine."""
     versions = ", ".join(f"{name} {number or '-'}" for name, number in facts["versions"].items())
     text = f"""
         One round: from fitted weights, the validation gradient, H over the labeled set, the solve,
         the benefit of every pool row under every class, and the {TOP} best. The same for all: data,
-        weights, rows of H, penalty (l2 = {L2:g}, no intercept), {options.float} numbers,
-        {options.threads} threads, and CG to a residual of {TOLERANCE[options.float]:g} of the
+        weights, rows of H, penalty (l2 = {L2:g}, no intercept), {options.dtype} numbers,
+        {options.threads} threads, and CG to a residual of {TOLERANCE[options.dtype]:g} of the
         gradient's norm (this engine by its own rule). Data: Gaussian classes whose means are
         {SEPARATION:g} deviations apart, so that few probabilities are near 0 or 1.
         Seconds: the fastest of the calls stated, {options.repeats} or more and for 0.5 s or more,
@@ -150,8 +125,8 @@ def header(options: argparse.Namespace, facts: dict[str, Any]) -> str:
         ×: seconds over those of this engine. Error: largest difference from the reference, this
         engine's float64 Cholesky scores, over the largest score. Top {TOP}: how many of the {TOP}
         best pairs of row and label equal those of the reference, place by place. MB: peak memory of
-        the contestant's process less its peak when data and library were loaded.
-        {facts["processor"]}, {facts["cores"]} cores, Python {facts["python"]}, {versions}"""
+        the contestant's process, or of the card, less its peak when data and library were loaded.
+        {computer(facts)}, Python {facts["python"]}, {versions}"""
     load = facts["load"] or 0.0
     busy = f"\nnote: other programs run on this machine (load {load:.1f}): the times are too long"
     return textwrap.fill(" ".join(text.split()), 100) + busy * (load > 1)
@@ -163,7 +138,7 @@ def contest(engine: str, path: Path, options: argparse.Namespace) -> dict[str, A
     if find_spec(contestant.module) is None:
         record = {"status": "not installed (pip install --no-deps -r requirements-bench.txt)"}
     else:
-        arguments = engine, path, options.threads, options.repeats
+        arguments = engine, path, options.threads, options.repeats, options.device
         record = run_isolated(measure, options.limit, *arguments)
     return {"title": contestant.title} | record
 

@@ -1,6 +1,7 @@
 """Time the whole Bank experiment: the paper's seven methods, ten rounds each.
 
 python benchmarks/experiment.py [--data-dir FOLDER with bank-additional-full.csv] [--repeats 5]
+    [--device cuda] [--dtype float32]
 
 The time includes splits, fits, scores, picks and the measures of every round. It does not include
 loading the table.
@@ -8,16 +9,17 @@ loading the table.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from device import add_device, check_device, computer, machine, peak_memory, synchronize, told
 from prettytable import PrettyTable
 
 from common.cli import whole_number
-from common.errors import UserError
 from common.kinds import Protocol
 from data_utils import load, make_split
 from experiments.options import ExperimentOptions
@@ -27,32 +29,40 @@ from experiments.settings import settle
 from strategies.registry import PAPER, STRATEGIES
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data-dir", type=Path, help="folder looked into before datasets/")
     parser.add_argument(
         "--repeats", type=whole_number(1), default=5, help="how many runs, the fastest counts"
     )
     parser.add_argument("--protocol", choices=list(map(str, Protocol)), default="paper")
-    options = parser.parse_args()
-    try:
-        print(timed(options.data_dir, options.protocol, options.repeats))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    add_device(parser, dtype="float64")
+    options = parser.parse_args(argv)
+    return told(lambda: measure(options))
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Print what ``timed`` says. Raises UserError if there is no such device, or no table."""
+    check_device(options.device)
+    print(f"{computer(machine(options.device))}, {options.dtype}")
+    print(timed(options))
+    print(f"peak memory: {peak_memory(options.device) / 1e6:,.0f} MB")
     return 0
 
 
-def timed(data_dir: Path | None, protocol: str, repeats: int) -> str:
-    """Run the experiment ``repeats`` times; a table of the fastest run, by method."""
-    table = load("bank", data_dir)
-    settings = settle(ExperimentOptions(protocol=protocol, device="cpu"), {}, table.dataset)
+def timed(options: argparse.Namespace) -> str:
+    """Run the experiment ``--repeats`` times; a table of the fastest run, by method."""
+    protocol, repeats = options.protocol, options.repeats
+    table = load("bank", options.data_dir)
+    wanted = ExperimentOptions(protocol=protocol, device=options.device, dtype=options.dtype)
+    settings = settle(wanted, {}, table.dataset)
     split_of = partial(make_split, table, protocol, table.dataset.init)
     plan = Plan(split_of, settings.loop, PAPER)
     runs = []
     for _ in range(repeats):
         start = perf_counter()
         records = run_methods(plan, [0])
+        synchronize(options.device)
         runs.append((perf_counter() - start, records))
     seconds, records = min(runs, key=lambda run: run[0])
     curves = curves_frame(records.curve, "bank", protocol)

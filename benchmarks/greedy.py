@@ -1,6 +1,6 @@
 """Time a round of each salutary strategy, on bank and on mnist in pixels, beside simpler ones.
 
-python benchmarks/greedy.py [--data-dir FOLDER with bank-additional-full.csv]
+python benchmarks/greedy.py [--data-dir FOLDER with bank-additional-full.csv] [--device cuda]
 """
 
 import argparse
@@ -13,9 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
+from device import add_device, check_device, computer, machine, peak_memory, told
 from prettytable import PrettyTable
 
-from common.errors import UserError
 from common.kinds import Protocol
 from data_utils import Table, load, make_split
 from experiments.options import ExperimentOptions
@@ -27,36 +27,46 @@ WIDE = ("random", "salutary", "salutary_greedy", "salutary_plus")  # random: ten
 REPEATS = 5
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data-dir", type=Path, help="folder looked into before datasets/")
-    options = parser.parse_args()
-    try:
-        table = load("bank", options.data_dir)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    add_device(parser, dtype="float64")
+    options = parser.parse_args(argv)
+    return told(lambda: compare(options))
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Print both tables. Raises UserError if there is no such device, or no table of bank."""
+    check_device(options.device)
+    kind = {"device": options.device, "dtype": options.dtype}
+    table = load("bank", options.data_dir)
+    print(f"{computer(machine(options.device))}, {options.dtype}")
     shown = PrettyTable(["protocol", "pool", *(f"{method}, ms a round" for method in METHODS)])
     for protocol in Protocol:
-        pool, median = seconds_per_round(table, protocol, METHODS)
+        pool, median = seconds_per_round(table, protocol, METHODS, kind)
         times = [f"{1000 * t:.1f} ({t / median[0]:.1f} ×)" for t in median]
         shown.add_row([protocol, f"{pool:,}", *times])
     print(shown)
     wide = PrettyTable(
         ["mnist in pixels, pool", *(f"{method}, s of ten rounds" for method in WIDE)]
     )
-    pool, median = seconds_per_round(load("mnist", options.data_dir), Protocol.PAPER, WIDE)
+    pool, median = seconds_per_round(load("mnist", options.data_dir), Protocol.PAPER, WIDE, kind)
     wide.add_row([f"{pool:,}", *(f"{10 * t:.2f} ({t / median[0]:.1f} ×)" for t in median)])
     print(wide)
+    print(f"peak memory: {peak_memory(options.device) / 1e6:,.0f} MB")
     return 0
 
 
 def seconds_per_round(
-    table: Table, protocol: Protocol, methods: Sequence[str]
+    table: Table, protocol: Protocol, methods: Sequence[str], kind: dict[str, str]
 ) -> tuple[int, np.ndarray]:
-    """The size of the pool, and the median seconds of a round of each method."""
+    """The size of the pool, and the median seconds of a round of each method.
+
+    kind : the device and the dtype. A fit and a pick end with numbers on the CPU, so that the
+    seconds of a round end when a card has done its work.
+    """
     split_of = partial(make_split, table, protocol, table.dataset.init)
-    options = ExperimentOptions(protocol=protocol, device="cpu")
+    options = ExperimentOptions(protocol=protocol, **kind)
     settings = settle(options, {"fit": "newton"}, table.dataset).loop
     plan = Plan(split_of, replace(settings, legacy_generator=False), methods)
     times = []

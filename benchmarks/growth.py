@@ -36,7 +36,7 @@ def times(options: argparse.Namespace) -> list[dict]:
 
 def measured(n: int, D: int, K: int, series: str, options: argparse.Namespace) -> dict:
     """The seconds of both parts at one size."""
-    problem = random_problem(n, D, K, options.float)
+    problem = random_problem(n, D, K, options.dtype, options.device)
 
     def solved() -> Influence:
         known = problem.X_labeled, problem.X_validation, problem.y_validation
@@ -44,22 +44,25 @@ def measured(n: int, D: int, K: int, series: str, options: argparse.Namespace) -
         influence.solution  # noqa: B018, it is computed when it is first read
         return influence
 
+    def scored() -> object:
+        return top(ready.first(problem.X_pool))
+
     ready = solved()
     seconds = {
-        "solve": best_of(solved, options.repeats)[0],
-        "pool": best_of(lambda: top(ready.first(problem.X_pool)), options.repeats + 1)[0],
+        "solve": best_of(solved, options.repeats, options.device)[0],
+        "pool": best_of(scored, options.repeats + 1, options.device)[0],
     }
     return {"series": series, "n": n, "D": D, "K": K, **seconds}
 
 
-def random_problem(n: int, D: int, K: int, float_name: str) -> Problem:
+def random_problem(n: int, D: int, K: int, dtype: str, device: str) -> Problem:
     """Random rows and random weights: a fit would take time and change no time of a round."""
     rng = np.random.default_rng(0)
 
     def normal(*shape):
-        return torch.from_numpy(rng.standard_normal(shape, dtype=float_name))
+        return torch.from_numpy(rng.standard_normal(shape, dtype=dtype))
 
-    return Problem(
+    problem = Problem(
         X_pool=normal(n, D),
         X_labeled=normal(LABELED, D),
         y_labeled=torch.arange(LABELED) % K,
@@ -67,6 +70,7 @@ def random_problem(n: int, D: int, K: int, float_name: str) -> Problem:
         y_validation=torch.arange(VALIDATION) % K,
         theta=normal(K, D) / D**0.5,
     )
+    return problem.to(device)
 
 
 def exponents(points: list[dict]) -> dict[str, float]:

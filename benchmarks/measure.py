@@ -1,30 +1,31 @@
 """The time, the memory and the errors of one contestant."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
 from contestants import CONTESTANTS, FLOORS
+from device import peak_memory, seconds_of
 from problems import Problem
 
 TOP = 10
 
 
-def measure(engine: str, path: Path, threads: int, repeats: int) -> dict[str, Any]:
+def measure(
+    engine: str, path: Path, threads: int, repeats: int, device: str = "cpu"
+) -> dict[str, Any]:
     """Time, memory and errors of one contestant, in a process that does nothing else.
 
     path : of a saved Problem. repeats : the fewest timed calls.
     """
     torch.set_num_threads(threads)
-    contestant, problem = CONTESTANTS[engine].round, Problem.load(path)
+    contestant, problem = CONTESTANTS[engine].round, Problem.load(path).to(device)
     contestant(problem.tiny())
-    before = peak_memory()
+    before = peak_memory(device)
     scores, best = one_round(engine, contestant, problem)
-    extra = peak_memory() - before
-    seconds, calls = best_of(lambda: one_round(engine, contestant, problem), repeats)
+    extra = peak_memory(device) - before
+    seconds, calls = best_of(lambda: one_round(engine, contestant, problem), repeats, device)
     record = {"seconds": seconds, "calls": calls, "extra_mb": extra / 1e6}
     record["float"] = str(problem.X_pool.dtype).removeprefix("torch.")
     if engine not in FLOORS:
@@ -50,7 +51,11 @@ def top(scores: torch.Tensor) -> list[tuple[int, int]]:
 
 
 def best_of(
-    action: Callable[[], object], repeats: int, least: float = 0.5, most: float = 30.0
+    action: Callable[[], object],
+    repeats: int,
+    device: str = "cpu",
+    least: float = 0.5,
+    most: float = 30.0,
 ) -> tuple[float, int]:
     """The seconds of the fastest call, and the number of calls.
 
@@ -59,22 +64,5 @@ def best_of(
     """
     times: list[float] = []
     while (len(times) < repeats or sum(times) < least) and sum(times) < most:
-        start = perf_counter()
-        action()
-        times.append(perf_counter() - start)
+        times.append(seconds_of(action, device))
     return min(times), len(times)
-
-
-def peak_memory() -> int:
-    """The largest memory of this process so far, in bytes.
-
-    Linux counts the memory of the process that started this one in ru_maxrss, but not in VmHWM.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(x for x in status.read_text("utf-8").splitlines() if x.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    import resource  # Unix only
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

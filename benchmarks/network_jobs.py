@@ -92,7 +92,7 @@ class Job:
         return f"{self.data}, {self.train:,} training rows, {self.test:,} test rows"
 
 
-_IMAGES = Job("mnist", 2_000, 1_000, Encoder, decay=1e-3, epochs=60, batch=100, inits=2)
+_IMAGES = Job("mnist", 2_000, 1_000, Encoder, decay=3e-3, epochs=30, batch=100, rate=0.01, inits=6)
 JOBS = {
     "D": Job("electric", 5_000, 2_000, perceptron, decay=1e-3, epochs=60),
     "E": _IMAGES,

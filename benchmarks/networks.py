@@ -23,15 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import torch
-from engine import LIBRARIES, machine, save
+from device import add_device, check_device, computer, machine, peak_memory, synchronize, told
+from engine import LIBRARIES, save
 from isolate import run_isolated
-from measure import peak_memory
 from network_contestants import CONTESTANTS, Contestant
 from network_jobs import FEW, JOBS, SUBSETS, Job, Problem, linear_datamodeling_score, prepare
 from prettytable import PrettyTable
 
 from common.cli import whole_number
-from common.errors import UserError
 
 TRAINING = 3_600  # seconds after which the training of a job is stopped
 HIGHEST = 1e6  # the damping at which a contestant that fails on all smaller ones is given up
@@ -39,21 +38,18 @@ HIGHEST = 1e6  # the damping at which a contestant that fails on all smaller one
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
-    try:
-        if options.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu")
-        from common.files import prepare_folder  # late, as in engine.py
+    return told(lambda: checked_run(options))
 
-        for folder in (options.keep, options.out):
-            if folder:
-                prepare_folder(folder.resolve())
-        run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped by Ctrl-C", file=sys.stderr)
-        return 130
+
+def checked_run(options: argparse.Namespace) -> int:
+    """``run``, if the device and the folders are there. Raises UserError if not."""
+    check_device(options.device)
+    from common.files import prepare_folder  # late, as in engine.py
+
+    for folder in (options.keep, options.out):
+        if folder:
+            prepare_folder(folder.resolve())
+    run(options)
     return 0
 
 
@@ -65,8 +61,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     count, engines = whole_number(1), list(CONTESTANTS)
     add("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS), help="jobs to run")
     add("--engines", nargs="+", choices=engines, default=engines, help="contestants to run")
-    add("--device", choices=["cpu", "cuda"], default="cpu", help="where all run")
-    add("--dtype", choices=["float32", "float64"], default="float32", help="type of the numbers")
+    add_device(parser, dtype="float32")
     add("--repeats", type=count, default=3, help="timed calls, of which the fastest counts")
     add("--limit", type=count, default=1_200, help="seconds after which a contestant is stopped")
     add("--threads", type=count, default=os.cpu_count(), help="threads of each contestant")
@@ -82,9 +77,7 @@ def run(options: argparse.Namespace) -> None:
         os.environ[variable] = str(options.threads)  # a process reads it when it starts
     os.environ["TQDM_DISABLE"] = "1"  # the libraries print bars
     chosen = {k: v for k, v in vars(options).items() if k not in ("jobs", "out", "keep")}
-    facts = machine(LIBRARIES + ("kronfluence", "traker"))
-    if options.device == "cuda":
-        facts["card"] = torch.cuda.get_device_name()
+    facts = machine(options.device, LIBRARIES + ("kronfluence", "traker"))
     print(header(options, facts))
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.jobs:
@@ -122,7 +115,7 @@ def header(options: argparse.Namespace, facts: dict[str, Any]) -> str:
         solves a system for each test row ran for the first {FEW} rows, and its seconds are scaled
         to all; the second LDS is on these rows. MB: peak memory of the process, or of the card,
         above that with data and library loaded.
-        {facts.get("card", facts["processor"])}, {facts["cores"]} cores, {versions}"""
+        {computer(facts)}, {versions}"""
     load = facts["load"] or 0.0
     busy = f"\nnote: other programs run on this machine (load {load:.1f}): the times are too long"
     return textwrap.fill(" ".join(text.split()), 100) + busy * (load > 1)
@@ -169,13 +162,14 @@ def measure(
     problem, other = (saved[part].of(job).to(device) for part in ("problem", "other"))
     count = len(problem.X_test)
     problem, other = (p.with_rows(contestant.rows or count) for p in (problem, other))
-    before = memory(device)
+    before = peak_memory(device)
     tried = choose_damping(contestant, other)
     damping = max((d for d in tried if tried[d] is not None), key=lambda d: tried[d])
     scores, times = torch.empty(0), []
     for _call in range(repeats):
+        synchronize(device)
         start = perf_counter(), process_time()
-        scores = contestant.scores(problem, damping).cpu()
+        scores = contestant.scores(problem, damping).cpu()  # waits for a card
         times.append((perf_counter() - start[0], process_time() - start[1]))
     scale = count / len(problem.X_test)
     seconds, processor = (scale * min(column) for column in zip(*times, strict=True))
@@ -188,7 +182,7 @@ def measure(
         "processor": processor,
         "cost": processor if threads == 1 and device == "cpu" else seconds,
         "scaled": len(problem.X_test) < count,
-        "extra_mb": (memory(device) - before) / 1e6,
+        "extra_mb": (peak_memory(device) - before) / 1e6,
     }
 
 
@@ -228,11 +222,6 @@ def next_damping(damping: float, up: bool) -> float:
     """The next larger or smaller of ..., 1, 3, 10, 30, 100, ..."""
     place = round(2 * np.log10(damping)) + (1 if up else -1)
     return float(f"{10.0 ** (place // 2) * (3 if place % 2 else 1):.0e}")
-
-
-def memory(device: str) -> int:
-    """The largest memory so far, in bytes, of this process or on the card."""
-    return torch.cuda.max_memory_allocated() if device == "cuda" else peak_memory()
 
 
 def contest_table(records: dict[str, dict[str, Any]]) -> str:

@@ -1,27 +1,26 @@
 """Time picking 100 rows from pools of three lengths, in .npy and Parquet files; and its memory.
 
 python benchmarks/pool_streaming.py [--rows 10000000] [--features 64] [--folder DISK]
-    [--dask ADDRESS]
+    [--dask ADDRESS] [--device cuda] [--dtype float32]
 
 The pools are in float32, in a folder that is removed in the end. A new process reads each pool. Its
-memory is its peak (VmHWM, so only on Linux) less the peak before it opened the pool.
+memory is its peak, or that of the card, less the peak before it opened the pool.
 """
 
 import argparse
 import json
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import pyarrow as pa
+from device import add_device, check_device, computer, machine, peak_memory, seconds_of, told
 from prettytable import PrettyTable
 from pyarrow import parquet
 
@@ -35,7 +34,7 @@ from streaming.scoring import best
 BLOCK = 100_000  # rows drawn at once
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--rows", type=whole_number(10_000), default=10_000_000, help="of the longest pool")
@@ -44,10 +43,18 @@ def main() -> int:
     add("--jobs", type=whole_number(1), default=1, help="processes that score")
     add("--dask", default=None, help="address of a scheduler, see docs/scale.md")
     add("--measure", type=Path, help=argparse.SUPPRESS)  # this is the new process
-    options = parser.parse_args()
+    add_device(parser, dtype="float64")
+    options = parser.parse_args(argv)
     if options.measure:
         print(json.dumps(measure(options)))
         return 0
+    return told(lambda: run(options))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure in a new folder. Raises UserError if there is no such device."""
+    check_device(options.device)
+    print(computer(machine(options.device)))
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         size = options.rows * options.features * 4
         free = shutil.disk_usage(folder).free
@@ -132,29 +139,27 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     X = rng.standard_normal((10_000, options.features))
     y = (X @ rng.standard_normal(options.features) + rng.standard_normal(10_000) > 0).astype(int)
     labeled, validation = slice(0, 5_000), slice(5_000, None)
-    model = LogisticRegression(1.0, True).fit(X[labeled], y[labeled])
+    kind = {"device": options.device, "dtype": options.dtype}
+    model = LogisticRegression(1.0, True, **kind).fit(X[labeled], y[labeled])
     best(
         Influence(model, X[labeled], X[validation], y[validation]), chunks(X), 100
     )  # loads libraries
-    before, how = peak_memory(), {"jobs": options.jobs, "dask": options.dask}
-    start = perf_counter()
-    H = pool_hessian(model, chunks(options.measure), **how)
-    influence = Influence(model, H, X[validation], y[validation])
-    influence.solution  # noqa: B018, it is solved here
-    summed = perf_counter()
-    best(influence, chunks(options.measure), 100, **how)
+    before, how = peak_memory(options.device), {"jobs": options.jobs, "dask": options.dask}
+    solved = []
+
+    def solve() -> None:
+        H = pool_hessian(model, chunks(options.measure), **how)
+        solved.append(Influence(model, H, X[validation], y[validation]))
+        solved[0].solution  # noqa: B018, it is solved here
+
+    def score() -> None:
+        best(solved[0], chunks(options.measure), 100, **how)
+
     return {
-        "hessian": summed - start,
-        "score": perf_counter() - summed,
-        "memory": peak_memory() - before,
+        "hessian": seconds_of(solve, options.device),
+        "score": seconds_of(score, options.device),
+        "memory": (peak_memory(options.device) - before) / 1e6,
     }
-
-
-def peak_memory() -> float:
-    """The largest memory of this process so far, in MB."""
-    return (
-        int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"))[1]) / 1e3
-    )
 
 
 if __name__ == "__main__":

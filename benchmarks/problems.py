@@ -98,6 +98,10 @@ class Problem:
             cg_steps=2,
         )
 
+    def to(self, device: str) -> "Problem":
+        tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
+        return replace(self, **tensors)
+
     def save(self, path: Path) -> None:
         torch.save(vars(self), path)
 
@@ -106,7 +110,7 @@ class Problem:
         return cls(**torch.load(path))
 
 
-def draw(job: Job, float_name: str, seed: int = 0) -> Problem:
+def draw(job: Job, dtype: str, seed: int = 0) -> Problem:
     """Draw a job's data and fit its model, in float64."""
     rng = np.random.default_rng([seed, job.pool, job.features])
     spread = SEPARATION / np.sqrt(2 * job.features)
@@ -114,8 +118,8 @@ def draw(job: Job, float_name: str, seed: int = 0) -> Problem:
 
     def rows(count: int) -> tuple[torch.Tensor, torch.Tensor]:
         y = rng.permutation(np.arange(count) % job.classes)
-        X = rng.standard_normal((count, job.features), dtype=float_name)
-        X += means[y].astype(float_name)
+        X = rng.standard_normal((count, job.features), dtype=dtype)
+        X += means[y].astype(dtype)
         return torch.from_numpy(X), torch.from_numpy(y)
 
     X_labeled, y_labeled = rows(job.labeled)
@@ -126,7 +130,7 @@ def draw(job: Job, float_name: str, seed: int = 0) -> Problem:
     model.theta_ = theta.double()  # rounded: all contestants have the same weights, bit for bit
     exact = (X_labeled.double(), X_validation.double(), y_validation.numpy(), X_pool.double())
     gradient = influence.gradient(model, *exact[1:3])
-    tolerance = TOLERANCE[float_name]
+    tolerance = TOLERANCE[dtype]
     return Problem(
         X_pool=X_pool,
         X_labeled=X_labeled,
@@ -142,9 +146,9 @@ def draw(job: Job, float_name: str, seed: int = 0) -> Problem:
     )
 
 
-def prepare(job: Job, float_name: str, path: Path) -> dict[str, float]:
+def prepare(job: Job, dtype: str, path: Path) -> dict[str, float]:
     """Draw a job and save it at ``path``; what engine.py prints about it."""
-    problem = draw(job, float_name)
+    problem = draw(job, dtype)
     problem.save(path)
     return {
         "parameters": problem.theta.numel(),

@@ -24,7 +24,7 @@ def engine(monkeypatch):
 @pytest.mark.slow
 def test_cg_agrees_with_the_dense_reference_and_the_table_says_so(tmp_path):
     out = tmp_path / "figures.json"
-    options = "--jobs B --engines cg --shrink 60 --repeats 1 --no-growth --float float64 --out"
+    options = "--jobs B --engines cg --shrink 60 --repeats 1 --no-growth --dtype float64 --out"
     done = subprocess.run(
         [sys.executable, ENGINE, *options.split(), out],
         capture_output=True,

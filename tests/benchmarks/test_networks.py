@@ -28,7 +28,9 @@ def test_a_small_job_through_the_command_line(networks, monkeypatch, tmp_path, c
     monkeypatch.setattr(networks, "run_isolated", call)
     for name, few in (("SUBSETS", 4), ("OTHER_SUBSETS", 3), ("OTHER_ROWS", 10)):
         monkeypatch.setattr(sys.modules["network_jobs"], name, few)
-    threads, out = torch.get_num_threads(), tmp_path / "new" / "figures.json"
+    for name in ("E", "E-last"):
+        monkeypatch.setitem(networks.JOBS, name, dataclasses.replace(networks.JOBS[name], inits=2))
+    threads, out = torch.get_num_threads(), tmp_path / "new"
     options = f"--jobs E-last --engines rows --shrink 60 --repeats 1 --threads {threads}"
     code = networks.main(
         [*options.split(), "--dtype", "float64", "--keep", str(tmp_path), "--out", str(out)]
@@ -36,8 +38,11 @@ def test_a_small_job_through_the_command_line(networks, monkeypatch, tmp_path, c
     assert code == 0
     shown = capsys.readouterr().out
     assert "E-last: mnist, 100 training rows, 20 test rows; 330 parameters may change" in shown
-    record = json.loads(out.read_text())["jobs"]["E-last"]["contestants"]["rows"]
+    figures = json.loads((out / "E-last.json").read_text())
+    assert figures["options"]["dtype"] == "float64"
+    record = figures["contestants"]["rows"]
     assert -1 <= record["lds"] <= 1
+    assert record["damping"] in dict(map(tuple, record["tried"]))
     assert record["seconds"] > 0
     assert f"{record['lds']:.3f}" in shown
     saved = torch.load(tmp_path / "E-float64-60.pt", weights_only=False)
@@ -71,7 +76,7 @@ def test_the_lds_is_that_of_dattri(networks):
 def test_a_good_contestant_scores_better_than_one_that_knows_nothing(networks, tmp_path):
     path = tmp_path / "D.pt"
     job = networks.JOBS["D"].shrunk(20)
-    networks.prepare(dataclasses.replace(job, inits=1), "float64", "cpu", path)
+    networks.prepare(dataclasses.replace(job, inits=2), "float64", "cpu", path)
     problem = torch.load(path, weights_only=False)["problem"]
     scores = networks.CONTESTANTS["rows"].scores(problem, 30.0)
     noise = torch.tensor(np.random.default_rng(0).normal(size=scores.shape))
@@ -83,35 +88,72 @@ def test_a_good_contestant_scores_better_than_one_that_knows_nothing(networks, t
     assert wrong == pytest.approx(-good)
 
 
-def test_the_damping_is_chosen_and_a_failure_told(networks):
+@pytest.mark.parametrize(
+    ("best", "least", "tried"),
+    [
+        (30, 0, {3, 10, 30, 100}),
+        (0.01, 0, {0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30}),
+        (1, 50, {30, 100, 300}),  # those below 50 fail
+        (0, 0, {0, 3, 10, 30}),  # the library's own
+    ],
+)
+def test_the_search_for_the_damping_ends_inside_what_it_tried(
+    networks, monkeypatch, best, least, tried
+):
     def scores(problem, damping):
-        if damping < 10:
+        if damping < least:
             raise np.linalg.LinAlgError("curvature of -1: raise damping")
-        return torch.eye(1) * damping
+        return abs(np.log(damping / best)) if damping and best else -float(damping == best)
 
-    contestant = networks.Contestant("one", "torch", scores, (1.0, 10.0, 20.0))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "linear_datamodeling_score", lambda found, other: -float(found))
-        assert networks.choose_damping(contestant, None) == 10.0
+    monkeypatch.setattr(networks, "linear_datamodeling_score", lambda found, other: -found)
+    own = (0.0,) if not best else ()
+    found = networks.choose_damping(networks.Contestant("one", "torch", scores, own), None)
+    assert set(found) >= tried
+
+
+def test_a_contestant_that_fails_at_every_damping_is_told(networks):
+    def scores(problem, damping):
+        raise np.linalg.LinAlgError("curvature of -1: raise damping")
+
     with pytest.raises(np.linalg.LinAlgError, match="raise damping"):
-        networks.choose_damping(contestant._replace(dampings=(1.0,)), None)
+        networks.choose_damping(networks.Contestant("one", "torch", scores), None)
     table = networks.contest_table({"one": {"title": "one", "status": "failed: LinAlgError"}})
     assert "one: failed: LinAlgError" in table
 
 
+def test_no_committed_damping_lies_at_the_edge_of_those_tried(networks):
+    """In the committed figures, both neighbours of each chosen damping were tried."""
+    for _, figures in committed():
+        for record in figures["contestants"].values():
+            if record.get("damping"):
+                tried = dict(map(tuple, record["tried"]))
+                for up in (True, False):
+                    assert networks.next_damping(record["damping"], up) in tried
+                worst = [lds for lds in tried.values() if lds is not None]
+                assert tried[record["damping"]] == max(worst)
+
+
+def test_half_of_the_retrainings_says_how_far_an_lds_can_go(networks):
+    """Spearman and Brown's formula, and a simulation of it: a signal and noise of equal size."""
+    jobs = sys.modules["network_jobs"]
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(200, 40))
+    losses = torch.tensor(signal + rng.normal(size=(4, 200, 40)))
+    reached = float(jobs.correlations(torch.tensor(signal), losses.mean(0)).mean())
+    assert jobs.ceiling(jobs.agreement(losses)) == pytest.approx(reached, abs=0.02)
+    assert jobs.ceiling(-0.1) == 0
+
+
+def committed():
+    """The name and the figures of each job in results/reference/networks/."""
+    folder = ROOT / "results" / "reference" / "networks"
+    return [(path.stem, json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+
+
 def test_the_tables_of_the_document_are_those_of_the_committed_figures(networks):
     document = (ROOT / "docs" / "engine.md").read_text("utf-8")
-    for path in (ROOT / "results" / "reference" / "networks").glob("*.json"):
-        for name, figures in json.loads(path.read_text())["jobs"].items():
-            title = f"{name}: {networks.JOBS[name]}; " + networks.described(
-                networks.JOBS[name], figures
-            )
-            assert f"{title}\n{networks.contest_table(figures['contestants'])}\n" in document
-
-
-def test_a_device_that_is_not_there_ends_with_exit_code_2(networks, monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert networks.main(["--device", "cuda"]) == 2
-    assert capsys.readouterr().err == (
-        "error: --device cuda: torch finds no CUDA device here; use --device cpu\n"
-    )
+    assert [name for name, _ in committed()] == list(networks.JOBS)
+    for name, figures in committed():
+        job = networks.JOBS[name]
+        title = f"{name}: {job}; {networks.described(job, figures)}"
+        assert f"{title}\n{networks.contest_table(figures['contestants'])}\n" in document
