@@ -73,8 +73,13 @@ def test_the_lds_is_that_of_dattri(networks):
     assert found == pytest.approx(float(lds(scores.T, (-losses, subsets))[0].mean()))
 
 
-def test_a_good_contestant_scores_better_than_one_that_knows_nothing(networks, tmp_path):
-    path = tmp_path / "D.pt"
+def test_a_good_contestant_scores_better_than_one_that_knows_nothing(
+    networks, monkeypatch, tmp_path
+):
+    path, seeds = tmp_path / "D.pt", []
+    jobs = sys.modules["network_jobs"]
+    train = jobs.train
+    monkeypatch.setattr(jobs, "train", lambda *given: seeds.append([*given[2]]) or train(*given))
     job = networks.JOBS["D"].shrunk(20)
     networks.prepare(dataclasses.replace(job, inits=2), "float64", "cpu", path)
     problem = torch.load(path, weights_only=False)["problem"]
@@ -86,6 +91,8 @@ def test_a_good_contestant_scores_better_than_one_that_knows_nothing(networks, t
     assert good > 0.25
     assert abs(bad) < 0.1
     assert wrong == pytest.approx(-good)
+    halves = jobs.SUBSETS + jobs.OTHER_SUBSETS  # all of one retraining begin at the same weights
+    assert seeds == [[0], [1] * halves, [2] * halves]
 
 
 @pytest.mark.parametrize(
