@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -73,6 +74,38 @@ def test_exponents_are_those_of_the_times(engine):
         for n, D, K, series in sizes
     ]
     assert growth.exponents(points) == pytest.approx(power)
+
+
+@pytest.fixture
+def cluster_scale(monkeypatch):
+    monkeypatch.syspath_prepend(str(ENGINE.parent))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the script sets both, and they are put back
+    monkeypatch.setenv("PYTHONPATH", "")
+    return importlib.import_module("cluster_scale")
+
+
+def test_a_simulated_pass_ends_when_workers_or_the_caller_are_done(cluster_scale):
+    rng = np.random.default_rng(0)
+    seconds = np.array([0.5])
+    simulate = cluster_scale.simulate
+    # One worker: its tasks one after another, and the first is handed out before.
+    assert simulate(seconds, 0.01, 100, 1, rng) == pytest.approx(0.01 + 100 * 0.5)
+    # More workers than tasks that the caller can hand out in time: the caller, then the last task.
+    assert simulate(seconds, 0.01, 1_000, 200, rng) == pytest.approx(1_000 * 0.01 + 0.5)
+    # In between, no worker waits: 100 tasks for each of ten, which start 0.01 s apart.
+    assert simulate(seconds, 0.01, 1_000, 10, rng) == pytest.approx(100 * 0.5 + 10 * 0.01)
+
+
+def test_no_room_for_the_file_ends_in_one_line(cluster_scale, capsys, monkeypatch, tmp_path):
+    for options, told in (
+        (["--folder", tmp_path / "none"], "is not a folder"),
+        (["--folder", tmp_path, "--rows", 10**12], "GB are free and"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["cluster_scale.py", *map(str, options)])
+        assert cluster_scale.main() == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert told in line
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.slow
