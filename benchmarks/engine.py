@@ -51,15 +51,21 @@ def checked_run(options: argparse.Namespace) -> int:
     return 0
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def contest_parser(about: str, jobs: list[str], engines: list[str]) -> argparse.ArgumentParser:
+    """The options of every contest: its jobs, its contestants, the device and type of numbers."""
     parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=about.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
-    count, engines = whole_number(1), list(CONTESTANTS)
-    add("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS), help="jobs to run")
+    add("--jobs", nargs="+", choices=jobs, default=jobs, help="jobs to run")
     add("--engines", nargs="+", choices=engines, default=engines, help="contestants to run")
     add_device(parser, dtype="float32")
+    return parser
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = contest_parser(__doc__, list(JOBS), list(CONTESTANTS))
+    add, count = parser.add_argument, whole_number(1)
     add(
         "--repeats", type=count, default=5, help="timed calls at least, of which the fastest counts"
     )

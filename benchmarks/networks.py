@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import torch
-from device import add_device, check_device, computer, machine, peak_memory, synchronize, told
-from engine import LIBRARIES, save
+from device import check_device, computer, machine, peak_memory, synchronize, told
+from engine import LIBRARIES, contest_parser, save
 from isolate import run_isolated
 from network_contestants import CONTESTANTS, Contestant
 from network_jobs import FEW, JOBS, SUBSETS, Job, Problem, linear_datamodeling_score, prepare
@@ -54,14 +54,8 @@ def checked_run(options: argparse.Namespace) -> int:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    add = parser.add_argument
-    count, engines = whole_number(1), list(CONTESTANTS)
-    add("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS), help="jobs to run")
-    add("--engines", nargs="+", choices=engines, default=engines, help="contestants to run")
-    add_device(parser, dtype="float32")
+    parser = contest_parser(__doc__, list(JOBS), list(CONTESTANTS))
+    add, count = parser.add_argument, whole_number(1)
     add("--repeats", type=count, default=3, help="timed calls, of which the fastest counts")
     add("--limit", type=count, default=1_200, help="seconds after which a contestant is stopped")
     add("--threads", type=count, default=os.cpu_count(), help="threads of each contestant")
