@@ -3,6 +3,7 @@
 import ast
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -51,13 +52,15 @@ def code_files(start: Path, without: Collection[Path] = ()) -> set[Path]:
         path = waiting.pop()
         if path not in found and path not in without:
             found.add(path)
-            waiting += _imported_files(path)
+            waiting += _imported_files(path.read_bytes())
     return found
 
 
-def _imported_files(path: Path) -> Iterator[Path]:
-    """The files of the program that the import statements of ``path`` name."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+@cache
+def _imported_files(text: bytes) -> list[Path]:
+    """The files of the program that the import statements of a source text name."""
+    found: list[Path] = []
+    for node in ast.walk(ast.parse(text)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -66,7 +69,8 @@ def _imported_files(path: Path) -> Iterator[Path]:
         for name in names:
             file = ROOT.joinpath(*name.split(".")).with_suffix(".py")
             if file.is_file():
-                yield file.resolve()
+                found.append(file.resolve())
+    return found
 
 
 def code_hash(files: Iterable[Path]) -> str:

@@ -2,18 +2,10 @@
 
 from dataclasses import dataclass
 from typing import NamedTuple
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pandas as pd
-from sklearn import config_context
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    f1_score,
-    log_loss,
-    roc_auc_score,
-)
+from scipy.stats import rankdata
 
 from common.kinds import MetricName
 
@@ -89,25 +81,41 @@ class Scores(NamedTuple):
 
 
 def scores(P: np.ndarray, predicted: np.ndarray, y: np.ndarray) -> Scores:
-    """The scores of predictions by scikit-learn's functions of these names.
+    """The scores of predictions, as scikit-learn's functions of these names define them.
 
     P (n, K) : probability of each class. predicted, y (n,) : the predicted and the true class of
     each row, as numbers from 0 to K - 1.
 
-    The AUC is one-vs-rest, the mean over the classes; it is undefined if a class has no row.
+    Every round is measured, and scikit-learn's functions check their input anew in each call: 5 to
+    9 ms, more than the round itself. One table of counts and one ranking take 0.3 ms.
     """
-    classes = np.arange(P.shape[1])
-    with config_context(assume_finite=True, skip_parameter_validation=True), catch_warnings():
-        # A class may be predicted that has no row, or the other way round.
-        simplefilter("ignore", UserWarning)
-        auc = np.nan
-        if len(np.unique(y)) == len(classes):
-            of_each = P[:, 1] if len(classes) == 2 else P
-            auc = roc_auc_score(y, of_each, multi_class="ovr", labels=classes)
-        return Scores(
-            test_accuracy=float(accuracy_score(y, predicted)),
-            test_log_loss=float(log_loss(y, P, labels=classes)),
-            test_balanced_accuracy=float(balanced_accuracy_score(y, predicted)),
-            test_macro_f1=float(f1_score(y, predicted, average="macro", zero_division=0)),
-            test_auc=float(auc),
-        )
+    n, classes = P.shape
+    confusion = np.bincount(y * classes + predicted, minlength=classes**2)
+    confusion = confusion.reshape(classes, classes)  # true class × predicted class
+    hits, rows, answers = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    either = rows + answers > 0
+    eps = np.finfo(P.dtype).eps
+    return Scores(
+        test_accuracy=float(hits.sum() / n),
+        test_log_loss=float(-np.log(P[np.arange(n), y].clip(eps, 1 - eps)).mean()),
+        test_balanced_accuracy=float((hits[rows > 0] / rows[rows > 0]).mean()),
+        test_macro_f1=float((2 * hits[either] / (rows + answers)[either]).mean()),
+        test_auc=one_vs_rest_auc(P, y),
+    )
+
+
+def one_vs_rest_auc(P: np.ndarray, y: np.ndarray) -> float:
+    """The area under the ROC curve of each class, their mean; NaN if a class has no row.
+
+    P (n, K), y (n,) : as for ``scores``. By Mann and Whitney: the share of the pairs of a row of
+    the class and another row in which the first has the higher probability; equal ones count half.
+    """
+    members = y[:, None] == np.arange(P.shape[1])
+    if P.shape[1] == 2:  # the classes mirror each other
+        P, members = P[:, 1:], members[:, 1:]
+    inside = members.sum(0)
+    pairs = inside * (len(y) - inside)
+    if not pairs.all():
+        return np.nan
+    ranks = (rankdata(P, axis=0) * members).sum(0)
+    return float(((ranks - inside * (inside + 1) / 2) / pairs).mean())

@@ -10,7 +10,7 @@ from sklearn import metrics as sklearn_metrics
 
 from experiments import loop
 from experiments.loop import RoundRecord, run
-from experiments.metrics import METRICS, Scores
+from experiments.metrics import METRICS, Scores, scores
 from models import LogisticRegression
 from tests.helpers import split_of, strict
 
@@ -49,6 +49,27 @@ def test_a_round_is_measured_as_scikit_learn_measures_it(name, without):
     assert np.isnan(expected["test_auc"]) == bool(without)
     for column, value in expected.items():
         assert getattr(record, column) == pytest.approx(value, rel=1e-9, nan_ok=True), column
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("kind", ["continuous", "tied", "certain"])
+def test_scores_are_those_of_scikit_learn(classes, kind):
+    """With equal and with certain probabilities, and with a class that no row has or none gets."""
+    rng = np.random.default_rng(classes)
+    for case in range(8):
+        P = rng.dirichlet(np.full(classes, 0.3), 40 * (case + 1))
+        if kind == "tied":
+            P = np.round(8 * P) + 1e-9
+            P /= P.sum(1, keepdims=True)
+        if kind == "certain":
+            P = np.eye(classes)[P.argmax(1)]
+        y = np.where(rng.random(len(P)) < 0.5, P.argmax(1), rng.integers(classes, size=len(P)))
+        y[y == classes - 1] = 0 if case % 4 == 3 else classes - 1
+        predicted = np.where(P.argmax(1) == 1, 0, P.argmax(1)) if case % 2 else P.argmax(1)
+        found, expected = scores(P, predicted, y), by_sklearn(P, predicted, y, np.arange(classes))
+        for column, value in expected.items():
+            message = f"{column}, case {case}"
+            assert getattr(found, column) == pytest.approx(value, rel=1e-12, nan_ok=True), message
 
 
 def test_every_metric_is_a_column_of_the_curves():
