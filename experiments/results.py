@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -278,13 +278,20 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: name one with results, such as results")
     frames = [
-        _read_run(path.parent, path.parent.relative_to(root).as_posix())
-        for path in sorted(root.rglob(RUN))
-        if find_curves(path.parent) and STAGE not in path.parts
+        _read_run(folder, folder.relative_to(root).as_posix())
+        for folder in sorted(_folders(root))
+        if (folder / RUN).is_file() and find_curves(folder)
     ]
     if not frames:
         raise UserError(f"{root} has no results: no folder in it has {RUN} and {CURVES}")
     return pd.concat(frames, ignore_index=True)
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """The folder and all below, but those of unfinished files, which may vanish meanwhile."""
+    for folder, inside, _ in os.walk(root):
+        inside[:] = (name for name in inside if name != STAGE)
+        yield Path(folder)
 
 
 def find_curves(folder: Path) -> Path | None:

@@ -4,6 +4,7 @@ import os
 import signal
 import tempfile
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 
@@ -55,6 +56,26 @@ def test_a_killed_run_leaves_nothing_after_the_next(tmp_path):
     assert not list(folder.rglob(files.STAGE))
     killed(lambda: stage_and_die(folder))
     assert len(load_results(tmp_path)) == 2  # what is staged is no result
+
+
+def test_results_are_read_while_a_command_writes_beside_them(tmp_path):
+    """Its unfinished files come and go, in a folder that a search must not enter."""
+    quick = "--dataset breast_cancer --rounds 1 --budget 3 --methods random --no-plot --quiet"
+    assert main("binary", [*quick.split(), "--out", str(tmp_path)]) == 0
+    done = Event()
+
+    def write():
+        while not done.is_set():
+            files.write_files(tmp_path, {"a.txt": b"a", "b.txt": b"b"})
+
+    writer = Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        for _ in range(300):
+            assert len(load_results(tmp_path)) == 2
+    finally:
+        done.set()
+        writer.join()
 
 
 def test_what_killed_runs_of_0_5_1_left_goes_too(tmp_path, monkeypatch):
