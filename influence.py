@@ -23,6 +23,7 @@ from functools import cached_property
 from math import isfinite
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.linalg import LinAlgError
 
@@ -60,9 +61,9 @@ def memberships(
     """
     y = validation.labels(y, name, rows, of=of)
     member = validation.is_each(y, model.classes_, name)
-    known = member.any(0)
-    if not known.all():
-        raise ValueError(f"label {y[~known][0]} is no class of the model: {model.classes_}")
+    if np.count_nonzero(member) < len(y):  # a label is at most one of the classes
+        unknown = y[~member.any(0)][0]
+        raise ValueError(f"label {unknown} is no class of the model: {model.classes_}")
     return torch.from_numpy(member).to(model.theta_.device).T
 
 

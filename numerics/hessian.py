@@ -103,11 +103,11 @@ class Hessian:
             if units == 1:
                 H.addmm_((wP * (1 - P) * X).T, X)
                 continue
-            blocks = H.view(units, width, units, width)
-            classes = torch.arange(units, device=H.device)
-            wY = (wP[:, :, None] * X[:, None]).flatten(1)  # (rows, size)
-            blocks[classes, :, classes] += (wY.T @ X).view(units, width, width)
-            H -= wY.T @ (P[:, :, None] * X[:, None]).flatten(1)
+            Y = (P[:, :, None] * X[:, None]).flatten(1)  # (rows, size)
+            wY = Y if self.wP is self.P else (wP[:, :, None] * X[:, None]).flatten(1)
+            blocks = H.view(units, width, units, width).diagonal(dim1=0, dim2=2)
+            blocks += (wY.T @ X).view(units, width, width).permute(1, 2, 0)
+            H -= wY.T @ Y
         H.diagonal().view(units, width).add_(self.ridge)
         return H
 
