@@ -66,11 +66,7 @@ def _modal(query: Query, sampler: Callable) -> Picks:
     libraries=("sklearn.tree",),
 )
 def pred_infl(query: Query) -> Picks:
-    pool, predicted = query.memory.kept.get("predicted", (None, None))
-    if pool is not query.pool:  # otherwise the tree is that of the last round
-        predicted = _predicted_influence(query)
-        query.memory.kept["predicted"] = query.pool, predicted
-    predicted = predicted[query.left]
+    predicted = query.once("predicted", lambda: _predicted_influence(query))[query.left]
     # A tree predicts few distinct values: equal ones in random order, as in the published notebook.
     order = query.rng.permutation(len(predicted))
     rows = order[np.argsort(predicted[order], kind="stable")[-query.budget :]]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what --list need not wait for
     from models import LogisticRegression
 
 Generator = np.random.Generator | np.random.RandomState
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ class Memory:
     """What lasts from round to round of one run.
 
     solution : H⁻¹g of the last round, where conjugate gradients start. condition : the condition
-    number of the last Hessian, NaN if no solver told it. kept : anything that a strategy wants to
-    find again.
+    number of the last Hessian, NaN if no solver told it. kept : of ``Query.once``.
     """
 
     solution: torch.Tensor | None = None
@@ -100,6 +100,17 @@ class Query:
         import torch
 
         return self.pool[torch.as_tensor(self.left, device=self.pool.device)]
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What ``make()`` gives, made once in a run.
+
+        It is made anew if the features change, as those of a network's last layer do.
+        """
+        pool, made = self.memory.kept.get(name, (None, None))
+        if pool is not self.pool:
+            made = make()
+            self.memory.kept[name] = self.pool, made
+        return made
 
     def influence(
         self, model: LogisticRegression | None = None, X_labeled: torch.Tensor | None = None

@@ -52,16 +52,13 @@ class Tables(NamedTuple):
 
     @classmethod
     def of(cls, query: Query) -> Tables:
-        """Made and checked once in a run."""
-        kept = query.memory.kept
-        if kept.get("tables", (None,))[0] is not query.pool:
-            tables = [query.pool, query.X_labeled[: query.initial], query.X_validation]
-            for X in tables:
-                check_finite(X, "the features")
-            if query.model.fit_intercept:
-                tables = [torch.cat([X, X.new_ones(len(X), 1)], 1) for X in tables]
-            kept["tables"] = query.pool, cls(*tables)
-        return kept["tables"][1]
+        """Of a query, checked."""
+        tables = [query.pool, query.X_labeled[: query.initial], query.X_validation]
+        for X in tables:
+            check_finite(X, "the features")
+        if query.model.fit_intercept:
+            tables = [torch.cat([X, X.new_ones(len(X), 1)], 1) for X in tables]
+        return cls(*tables)
 
 
 class NarrowTurns:
@@ -75,7 +72,8 @@ class NarrowTurns:
     def __init__(self, query: Query, *, finite: bool, weighted: bool, short_list: int):
         self.query, self.finite, self.weighted = query, finite, weighted
         self.short_list, self.over_pool = short_list, query.settings.hessian == HessianRows.POOL
-        self.pool, initial, self.validation = Tables.of(query)
+        tables = query.once("tables", lambda: Tables.of(query))
+        self.pool, initial, self.validation = tables
         model, damping = query.model, query.settings.damping
         self.X = torch.cat([initial, self.pool[query.picked]])
         self.t = class_targets(model, query.y_labeled)[:, 0]

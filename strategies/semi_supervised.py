@@ -106,7 +106,7 @@ def _spread(query: Query) -> _Spread:
     import torch
     from sklearn.semi_supervised import LabelSpreading
 
-    graph = _neighbours(query)
+    graph = query.once("neighbours", lambda: _neighbours(query))
     codes, labeled = np.full(graph.shape[0], UNLABELED), _codes(query)
     codes[: query.initial] = labeled[: query.initial]
     codes[query.initial + query.picked] = labeled[query.initial :]
@@ -124,19 +124,14 @@ def _spread(query: Query) -> _Spread:
 def _neighbours(query: Query) -> csr_matrix:
     """Which of the first labeled rows and the pool are neighbours: (initial + N) squared.
 
-    Two rows are neighbours if either is among the nearest of the other. The graph is made once if
-    the features stay the same, as they do but for a network's last layer.
+    Two rows are neighbours if either is among the nearest of the other.
     """
     import torch
     from sklearn.neighbors import kneighbors_graph
 
-    pool, graph = query.memory.kept.get("neighbours", (None, None))
-    if pool is not query.pool:
-        X = torch.cat([query.X_labeled[: query.initial], query.pool]).cpu().numpy()
-        nearest = kneighbors_graph(X, min(NEIGHBOURS, len(X) - 1))
-        graph = nearest.maximum(nearest.T)
-        query.memory.kept["neighbours"] = query.pool, graph
-    return graph
+    X = torch.cat([query.X_labeled[: query.initial], query.pool]).cpu().numpy()
+    nearest = kneighbors_graph(X, min(NEIGHBOURS, len(X) - 1))
+    return nearest.maximum(nearest.T)
 
 
 def _codes(query: Query) -> np.ndarray:

@@ -52,18 +52,13 @@ class Rotated(NamedTuple):
 
     @classmethod
     def of(cls, query: Query) -> Rotated:
-        """Made once in a run."""
-        kept = query.memory.kept
-        if kept.get("rotated", (None,))[0] is not query.pool:
-            tables = query.pool, query.X_labeled[: query.initial], query.X_validation
-            axes = principal_axes(*tables)
-            rotated = [X.float() @ axes.float() for X in tables]
-            if query.model.fit_intercept:
-                rotated = [torch.cat([X.new_ones(len(X), 1), X], 1) for X in rotated]
-            kept["rotated"] = query.pool, cls(axes, *rotated)
-            kept.pop("leading", None)
-            kept.pop("solution", None)
-        return kept["rotated"][1]
+        """Of a query, along the axes of all its rows."""
+        tables = query.pool, query.X_labeled[: query.initial], query.X_validation
+        axes = principal_axes(*tables)
+        rotated = [X.float() @ axes.float() for X in tables]
+        if query.model.fit_intercept:
+            rotated = [torch.cat([X.new_ones(len(X), 1), X], 1) for X in rotated]
+        return cls(axes, *rotated)
 
 
 class WideTurns:
@@ -75,7 +70,7 @@ class WideTurns:
     def __init__(self, query: Query, weighted: bool):
         self.query, self.weighted, model = query, weighted, query.model
         self.over_pool = query.settings.hessian == HessianRows.POOL
-        rotated = Rotated.of(query)
+        rotated = query.once("rotated", lambda: Rotated.of(query))
         self.pool, self.validation = rotated.pool, rotated.validation
         self.X = torch.cat([rotated.initial, self.pool[query.picked]])
         self.T = class_targets(model, query.y_labeled).float()
@@ -89,10 +84,10 @@ class WideTurns:
         self.weights = torch.zeros(len(self.pool), device=self.pool.device)
         self.weights[query.left] = 1.0
         # Over the same pool, the last round's is near the first of this one.
+        self.last: dict[str, torch.Tensor] = query.once("last", dict)
         self.solution: Solution | None = None
-        if "solution" in query.memory.kept:
-            V = query.memory.kept["solution"]
-            self.solution = Solution(V, project(self.pool, V))
+        if "V" in self.last:
+            self.solution = Solution(self.last["V"], project(self.pool, self.last["V"]))
         self.fit_preconditioner: Leading | None = None
 
     def add(self, row: int, code: int) -> bool:
@@ -153,7 +148,7 @@ class WideTurns:
             start = solve(hessian, G, self._preconditioner(hessian), tol, start)
             if start is None:
                 return None
-            self.solution, self.query.memory.kept["solution"] = start, start.V
+            self.solution, self.last["V"] = start, start.V
             S = start.S if self.over_pool else project(self.pool, start.V)
             benefits = (P * S).sum(1, keepdim=True) - S
             scores = benefits * P if self.weighted else benefits
@@ -175,7 +170,4 @@ class WideTurns:
 
     def _preconditioner(self, hessian: Rows) -> Leading:
         """Built once in a run: the Hessian changes little."""
-        kept = self.query.memory.kept
-        if "leading" not in kept:
-            kept["leading"] = Leading(hessian)
-        return kept["leading"]
+        return self.query.once("leading", lambda: Leading(hessian))

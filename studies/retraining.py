@@ -77,9 +77,7 @@ class Retrained:
     def _fall(self, row: int, code: int) -> float:
         if (row, code) not in self.known:
             X, y = self.labeled
-            self.refitted.theta_ = (
-                self.model.theta_
-            )  # every warm start is from the model without it
+            self.refitted.theta_ = self.model.theta_  # where every fit starts
             self.refitted.fit(np.vstack([X, self.X[row]]), np.append(y, self.model.classes_[code]))
             self.known[row, code] = self.before - influence.loss(self.refitted, *self.validation)
         return self.known[row, code]
