@@ -62,8 +62,7 @@ def memberships(
     y = validation.labels(y, name, rows, of=of)
     member = validation.is_each(y, model.classes_, name)
     if np.count_nonzero(member) < len(y):  # a label is at most one of the classes
-        unknown = y[~member.any(0)][0]
-        raise ValueError(f"label {unknown} is no class of the model: {model.classes_}")
+        raise ValueError(f"label {y[~member.any(0)][0]} is no class of the model: {model.classes_}")
     return torch.from_numpy(member).to(model.theta_.device).T
 
 

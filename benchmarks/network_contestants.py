@@ -28,7 +28,7 @@ BATCH = 1_024  # rows whose gradients a library builds at once
 row_loss = partial(cross_entropy, reduction="none")
 
 
-def this_engine(problem: Problem, damping: float) -> torch.Tensor:
+def this_engine(problem: Problem, damping: float, **options: bool) -> torch.Tensor:
     """``row_influence``, by the gradients of 512 landmarks."""
     return row_influence(
         problem.network(),
@@ -39,6 +39,7 @@ def this_engine(problem: Problem, damping: float) -> torch.Tensor:
         problem.y_test,
         parameters=problem.names(),
         damping=damping * problem.l2,
+        **options,
     )
 
 
@@ -240,6 +241,13 @@ class Contestant(NamedTuple):
 
 CONTESTANTS = {
     "rows": Contestant("this engine, row_influence", "torch", this_engine),
+    "layers": Contestant(
+        "this engine, by_layer and fisher",
+        "torch",
+        partial(this_engine, by_layer=True, fisher=True),
+        (),
+        0.1,
+    ),  # fmt: skip
     "kronfluence": Contestant("kronfluence, EK-FAC", "kronfluence", kronfluence, (None,), 1.0),
     "pydvl-ekfac": Contestant("pyDVL, EK-FAC", "pydvl", partial(pydvl, method="ekfac"), (), 1.0),
     "pydvl-nystroem": Contestant("pyDVL, Nyström", "pydvl", partial(pydvl, method="nystroem")),

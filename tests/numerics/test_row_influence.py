@@ -123,6 +123,31 @@ def test_some_parameters_only(parameters):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * abs(expected).max())
 
 
+@pytest.mark.parametrize("fisher", [False, True])
+@pytest.mark.parametrize("by_layer", [False, True])
+def test_each_form_of_the_matrix_is_the_whole_matrix_so_changed(by_layer, fisher):
+    """By layer, the entries between two layers are zero; Fisher's has a weight of 1."""
+    X, y, X_test, y_test = rows_of("wine")
+    first, second = torch.nn.Linear(X.shape[1], 3), torch.nn.Linear(3, int(y.max()) + 1)
+    module = seeded(torch.nn.Sequential(first, torch.nn.Tanh(), second))
+    names = dict(module.named_parameters())
+    G, G_test = (
+        gradients(module, softmax_loss, *pair, names) for pair in ((X, y), (X_test, y_test))
+    )
+    p = torch.exp(-softmax_loss(module(X), y)).detach()
+    weights = torch.ones_like(p) if fisher else p / (1 - p)
+    H = G.T @ (weights[:, None] * G) + 0.3 * torch.eye(G.shape[1])
+    if by_layer:
+        cut = sum(parameter.numel() for parameter in first.parameters())
+        H[:cut, cut:] = H[cut:, :cut] = 0
+    expected = G_test @ torch.linalg.solve(H, G.T)
+    found = row_influence(
+        module, softmax_loss, X, y, X_test, y_test,
+        damping=0.3, by_layer=by_layer, fisher=fisher,
+    )  # fmt: skip
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
+
+
 def test_leaving_a_row_out_really_changes_the_test_losses_so():
     """scikit-learn's logistic regression, refitted without each of 40 rows."""
     X, y, X_test, y_test = rows_of("bank", train=200, test=20)
