@@ -245,9 +245,8 @@ CONTESTANTS = {
         "this engine, by_layer and fisher",
         "torch",
         partial(this_engine, by_layer=True, fisher=True),
-        (),
-        0.1,
-    ),  # fmt: skip
+        start=0.1,
+    ),
     "kronfluence": Contestant("kronfluence, EK-FAC", "kronfluence", kronfluence, (None,), 1.0),
     "pydvl-ekfac": Contestant("pyDVL, EK-FAC", "pydvl", partial(pydvl, method="ekfac"), (), 1.0),
     "pydvl-nystroem": Contestant("pyDVL, Nyström", "pydvl", partial(pydvl, method="nystroem")),

@@ -8,12 +8,12 @@ curvature:
 
 with the gradient g (P,) of each row, the probability p of its own class, and the diagonal D of l2
 and damping. For two classes this is the Gauss–Newton matrix itself; for more, that of "the row's
-own class or another one". With ``fisher``, w is 1, and H is the empirical Fisher matrix. The
-influence of row x on row t is g(t)ᵀ H⁻¹ g(x): the predicted fall of
+own class or another one". The influence of row x on row t is g(t)ᵀ H⁻¹ g(x): the predicted fall of
 the loss of t if x counts once more, or its rise if x is left out. The losses are summed over rows.
 
-With ``by_layer``, H has a block for each layer and no entries between two layers, as in K-FAC
-(Martens & Grosse 2015, arXiv 1503.05671, section 4): the influences of the layers add up.
+With ``fisher``, w is 1, and H is the empirical Fisher matrix. With ``by_layer``, H has a block for
+each layer and no entries between two layers, as in K-FAC (Martens & Grosse 2015, arXiv 1503.05671,
+section 4): the influences of the layers add up.
 
 H, or a block, is inverted in the span of the gradients of ``rank`` training rows, the landmarks
 (the Nyström approximation). They are drawn in proportion to their losses, because rows with a small
