@@ -18,7 +18,7 @@ import torch
 from common.kinds import HessianRows
 from influence import class_targets
 from models import LogisticRegression
-from numerics.finite_step import residual_after_step
+from numerics.finite_step import residual_of_unit
 from numerics.hessian import Hessian
 from numerics.linear import ridge
 from numerics.validation import check_finite
@@ -103,7 +103,6 @@ class NarrowTurns:
         P = torch.sigmoid(torch.stack([-z, z]))  # (2, N), as all that follows
         benefits = torch.stack([P[1] * s, -P[0] * s])
         scores = (benefits * P if self.weighted else benefits).masked_fill(taken, -torch.inf)
-        candidates = torch.arange(len(z), device=z.device)
         if self.finite:
             bound = scores.max(0).values
             curvature = _curvature(self.validation, p_validation)
@@ -116,11 +115,12 @@ class NarrowTurns:
                 if len(above) <= len(candidates):
                     break
                 candidates = above  # with all of the short list
+            self.short_list = max(self.short_list, len(above))  # the next pick's is much the same
         (first, second), places = scores.flatten().topk(2)
         if not float(first - second) > CLEAR * abs(float(first)):
             return None
-        code, place = divmod(int(places[0]), len(candidates))
-        row = int(candidates[place])
+        code, place = divmod(int(places[0]), scores.shape[1])
+        row = int(candidates[place]) if self.finite else place
         return Turn(row, code, float(first), benefits[None, :, row])
 
     def _factor_hessian(self) -> torch.Tensor | None:
@@ -187,7 +187,9 @@ def _curvature(
     X: torch.Tensor, p: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Σ w p (1 - p) x xᵀ over rows X (n, width) of probabilities p (n,): (width, width)."""
-    d = p * (1 - p) if weights is None else weights * p * (1 - p)
+    d = torch.addcmul(p, p, p, value=-1)
+    if weights is not None:
+        d = weights * d
     return (X * d[:, None]).T @ X
 
 
@@ -213,30 +215,17 @@ def _finite(
     """
     moves = _solve(lower, X.T)  # H⁻¹x in columns
     b, q = (X.T * moves).sum(0), (moves * (curvature @ moves)).sum(0)
-    a = _residuals(z, b)
+    a = residual_of_unit(z, b, z.new_tensor([[0.0], [1.0]]))
     return a * s - a**2 * q / 2
 
 
-def _residuals(z: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """a = p(z - b a) - t for logits z (r,), b (r,) of at least 0, and t = 0 and 1: (2, r)."""
-    t = torch.tensor([[0.0], [1.0]]).to(z)
-    a = torch.sigmoid(z) - t
-    for _ in range(FEW_STEPS):  # by Newton's method, which may go too far if b is large
-        p = torch.sigmoid(z - b * a)
-        off = a - p + t
-        if float(off.abs().max()) < 1e-10:
-            return a
-        a = a - off / (1 + p * (1 - p) * b)
-    return residual_after_step(z[:, None], b[:, None, None], t)[:, :, 0].T
-
-
 def _residual(z: float, b: float, t: int) -> float:
-    """The same for one row and one t; 0 if Newton's method does not find it."""
-    a = 0.0
+    """``residual_of_unit`` of numbers; 0 if the steps do not end. They begin at u = 0."""
+    known, u = z + b * t, 0.0
     for _ in range(FEW_STEPS):
-        p = 1 / (1 + exp(-max(z - b * a, -700.0)))
-        off = a - p + t
-        if abs(off) < 1e-10:
-            return a
-        a -= off / (1 + p * (1 - p) * b)
+        p = 1 / (1 + exp(-max(u, -700.0)))
+        step = (u - known + b * p) / (1 + b * p * (1 - p))
+        u -= step
+        if abs(step) < 1e-10:
+            return 1 / (1 + exp(-max(u, -700.0))) - t
     return 0.0
