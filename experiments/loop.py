@@ -117,11 +117,13 @@ class Features:
     l2: float
 
     @classmethod
-    def of(cls, split: Split, settings: LoopSettings, seed: int) -> "Features":
-        """Raises UserError as ``initial_l2`` does."""
+    def of(
+        cls, split: Split, settings: LoopSettings, seed: int, l2: float | None = None
+    ) -> "Features":
+        """l2 : if it is chosen already. Raises UserError as ``initial_l2`` does."""
         X = as_tensor(split.X, settings.device, settings.torch_dtype)
         norms = np.sqrt(np.einsum("nd,nd->n", split.X, split.X))
-        l2 = initial_l2(split, settings, seed, X)
+        l2 = initial_l2(split, settings, seed, X) if l2 is None else l2
         return cls(X, X[split.pool], X[split.validation], X[split.test], norms, l2)
 
 

@@ -1,8 +1,8 @@
 """What a study works with: a data set, a protocol and seeds."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -17,7 +17,7 @@ from common.parallel import Workers, few_threads, spread
 from common.plugins import blamed, plugin_with
 from data_prep.features import Prepared
 from data_utils import Split, Table, make_split
-from experiments.loop import initial_l2
+from experiments.loop import Features, initial_l2
 from experiments.plots import short_title
 from experiments.protocols import PROTOCOLS
 from experiments.settings import LoopSettings, decided_fit
@@ -53,6 +53,8 @@ class Bench:
     quiet : show no progress bar.
     study : the name of the study, for the progress bar and for errors.
     explained : the picks that the study ``why`` explains.
+    chosen : by seed, the l2 that the protocol's rule chooses on the bench's split, as ``choose_l2``
+        gives it; if it is empty, ``l2`` chooses at each call.
     """
 
     table: Table
@@ -66,6 +68,7 @@ class Bench:
     quiet: bool = True
     study: str = "study"
     explained: ExplainedPicks = ExplainedPicks()
+    chosen: Mapping[int, float] = field(default_factory=dict)
 
     def split(self, seed: int, init: int | None = None) -> Split:
         """The split of ``seed``, with ``init`` labeled rows in place of the bench's own number.
@@ -101,11 +104,17 @@ class Bench:
         )
 
     def l2(self, split: Split, seed: int) -> float:
-        """The penalty that every method begins with on this split of ``seed``.
+        """The penalty that every method begins with on the bench's split of ``seed``.
 
         Raises UserError if the protocol's rule cannot choose one.
         """
+        if seed in self.chosen:
+            return self.chosen[seed]
         return initial_l2(split, self.settings(), seed, as_tensor(split.X))
+
+    def features(self, split: Split, seed: int) -> Features:
+        """The features and the penalty of the bench's split of ``seed``, for ``run``."""
+        return Features.of(split, self.settings(), seed, self.l2(split, seed))
 
     def exact_model(self, split: Split, seed: int) -> LogisticRegression:
         """The protocol's model for this split, not fitted. Its fit is exact: influence is defined
@@ -147,12 +156,20 @@ class Bench:
             f"{self.init} labeled rows, {seeds_words(self.seeds)}{self._describe_chosen()}"
         )
 
+    def choose_l2(self) -> dict[int, float]:
+        """By seed, the l2 that the protocol's rule chooses; empty if it is a number.
+
+        Raises UserError if the rule cannot choose one.
+        """
+        if not isinstance(self.settings().l2, PenaltyRule):
+            return {}
+        records = self.records(_chosen_l2)
+        return dict(zip(records["seed"].tolist(), records["l2"].tolist(), strict=True))
+
     def _describe_chosen(self) -> str:
         """The range of the l2 of all seeds, if the protocol's rule chooses it."""
-        if not isinstance(self.settings().l2, PenaltyRule):
-            return ""
-        values = self.records(_chosen_l2)["l2"]
-        return f", l2 of these seeds {value_range(values)}"
+        chosen = self.chosen or self.choose_l2()
+        return f", l2 of these seeds {value_range(list(chosen.values()))}" if chosen else ""
 
 
 @dataclass(frozen=True)

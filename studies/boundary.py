@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.base import clone
 
 from data_utils import Split
-from experiments.loop import Features, run
+from experiments.loop import run
 from experiments.results import picks_frame
 from models import LogisticRegression
 from studies.base import Finding, study
@@ -61,7 +61,7 @@ def boundary(bench: Bench) -> Finding:
 
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[BoundaryRecord]:
-    features = Features.of(split, bench.settings(), seed)  # the l2 of a split is chosen once
+    features = bench.features(split, seed)
     for rule in RULE_COLOURS:
         curve = run(split, rule, bench.settings(), seed, features=features, scores=False).curve
         yield BoundaryRecord(
@@ -111,10 +111,12 @@ def _figure(bench: Bench) -> Figure:
 
 def _draw_rule(axes: Axes, bench: Bench, split: Split, rule: str) -> None:
     """The pool, the picks of one rule, and the model before and after them."""
-    picks = picks_frame(run(split, rule, bench.settings(), bench.seeds[0]).picks)
+    seed, settings = bench.seeds[0], bench.settings()
+    features = bench.features(split, seed)
+    picks = picks_frame(run(split, rule, settings, seed, features=features).picks)
     picked = positions(split, picks["row"])
     X, y = split.X[split.labeled], split.y[split.labeled]
-    model = bench.exact_model(split, bench.seeds[0])
+    model = bench.exact_model(split, seed)
     before = clone(model).fit(X, y)
     after = clone(model).fit(np.vstack([X, split.X[picked]]), np.append(y, picks["label"]))
     colours = np.resize(CLASS_COLOURS, len(before.classes_))

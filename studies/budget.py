@@ -42,14 +42,16 @@ def budget(bench: Bench) -> Finding:
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[GainRecord]:
     budgets, sizes = levels(bench, split)
-    by_picks = list(_gains(bench, split, seed, Varied.PICKS, budgets))
+    features = bench.features(split, seed)
+    by_picks = list(_gains(bench, split, seed, features, Varied.PICKS, budgets))
     yield from by_picks
     for size in sizes:
         if size == bench.init and bench.budget in budgets:  # these runs are made already
-            records = [record for record in by_picks if record.level == bench.budget]
+            records = iter([record for record in by_picks if record.level == bench.budget])
         else:
             of_size = bench.split(seed, size)
-            records = list(_gains(bench, of_size, seed, Varied.LABELED, [bench.budget]))
+            features = Features.of(of_size, bench.settings(), seed)
+            records = _gains(bench, of_size, seed, features, Varied.LABELED, [bench.budget])
         for record in records:
             yield replace(record, varied=Varied.LABELED, level=size)
 
@@ -74,13 +76,16 @@ def levels(bench: Bench, split: Split) -> tuple[list[int], list[int]]:
 
 
 def _gains(
-    bench: Bench, split: Split, seed: int, varied: Varied, budgets: Sequence[int]
+    bench: Bench,
+    split: Split,
+    seed: int,
+    features: Features,
+    varied: Varied,
+    budgets: Sequence[int],
 ) -> Iterator[GainRecord]:
     """A record for each number of picks in a round and each method."""
-    settings = bench.settings()
-    features = Features.of(split, settings, seed)  # the l2 of a split is chosen once
     runs = {
-        method: runs_by_budget(split, method, settings, seed, budgets, features)
+        method: runs_by_budget(split, method, bench.settings(), seed, budgets, features)
         for method in METHODS
     }
     for picks in budgets:

@@ -58,6 +58,7 @@ def run(options: ExplorationOptions, given: dict[str, Any]) -> None:
     results: list[StudyResult] = []
     with told_if_stopped(lambda: kept_words(results, options.out)):
         for study, bench in zip(studies, benches, strict=True):
+            bench = builder.with_l2(bench)
             result = make_result(study, bench, command_line([study.name], given, study.options))
             write_files(options.out, result.files())
             results.append(result)
@@ -135,14 +136,16 @@ def command_line(names: Sequence[str], given: dict[str, Any], own: Container[str
 
 @dataclass
 class BenchBuilder:
-    """Makes the bench of each study; a data set that several studies share is loaded once.
+    """Makes the bench of each study; what several studies share is loaded and chosen once.
 
-    say : prints a remark. tables : the data sets loaded so far, by name.
+    say : prints a remark. tables : the data sets loaded so far, by name. chosen : what
+    ``Bench.choose_l2`` gave so far, by what decides the splits.
     """
 
     options: ExplorationOptions
     say: Callable[[str], None]
     tables: dict[str, Table] = field(default_factory=dict)
+    chosen: dict[tuple, dict[int, float]] = field(default_factory=dict)
 
     def bench(self, study: Study) -> Bench:
         """The data and the settings that ``study`` is made with.
@@ -169,6 +172,13 @@ class BenchBuilder:
         if options.init or bench.can_split(bench.init):
             return bench
         return replace(bench, init=table.dataset.init)
+
+    def with_l2(self, bench: Bench) -> Bench:
+        """The bench with the l2 of its seeds. Raises UserError if the rule cannot choose one."""
+        splits = bench.table.dataset.name, bench.pca, bench.init, bench.seeds
+        if splits not in self.chosen:
+            self.chosen[splits] = bench.choose_l2()
+        return replace(bench, chosen=self.chosen[splits])
 
     def _data(self, study: Study) -> tuple[Table, int]:
         """The data set for a study, and the number of principal components to use of it."""

@@ -62,7 +62,8 @@ def explain(bench: Bench, split: Split, seed: int) -> list[Explanation]:
     method = known_methods()[wanted.method]
     assert not isinstance(method, Reference)  # it picks nothing
     settings = replace(bench.settings(), rounds=wanted.round)
-    curve, picks = run(split, method.name, settings, seed)
+    features = bench.features(split, seed)
+    curve, picks = run(split, method.name, settings, seed, features=features)
     earlier = [pick for pick in picks if pick.round < wanted.round]
     of_round = picks[len(earlier) :]
     shown = of_round[: wanted.count or SHOWN_PICKS]

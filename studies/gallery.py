@@ -58,7 +58,8 @@ def gallery(bench: Bench) -> Finding:
 
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[GalleryRecord]:
-    curve, picks = run(split, "salutary", bench.settings(), seed)
+    features = bench.features(split, seed)
+    curve, picks = run(split, "salutary", bench.settings(), seed, features=features)
     accuracies = [100 * record.test_accuracy for record in curve]
     for pick in picks:
         yield GalleryRecord(

@@ -10,7 +10,6 @@ from scipy.stats import spearmanr
 
 from common.kinds import HessianRows
 from data_utils import Split
-from experiments.loop import Features
 from strategies.base import InfluenceSettings
 from studies.base import Finding, study
 from studies.bench import Bench
@@ -52,7 +51,7 @@ def hessian(bench: Bench) -> Finding:
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[HessianRecord]:
     model = bench.exact_model(split, seed).fit(split.X[split.labeled], split.y[split.labeled])
-    features = Features.of(split, bench.settings(), seed)  # the l2 of a split is chosen once
+    features = bench.features(split, seed)
     retrained = Retrained(model, split)
     for rows in HESSIANS:
         for damping in DAMPING:

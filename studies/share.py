@@ -61,7 +61,7 @@ def share(bench: Bench) -> Finding:
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[ShareRecord]:
     settings = bench.settings()
-    features = Features.of(split, settings, seed)  # the l2 of a split is chosen once
+    features = bench.features(split, seed)
     by_level = budgets(bench, split)
     runs = {
         method: runs_by_budget(split, method, settings, seed, list(by_level.values()), features)

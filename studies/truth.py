@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from data_utils import Split
-from experiments.loop import Features, run
+from experiments.loop import run
 from experiments.results import picks_frame
 from studies.base import Finding, study
 from studies.bench import Bench, positions
@@ -44,7 +44,7 @@ def truth(bench: Bench) -> Finding:
 
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[TruthRecord]:
-    features = Features.of(split, bench.settings(), seed)  # the l2 of a split is chosen once
+    features = bench.features(split, seed)
     for rule in RULE_COLOURS:
         curve, pick_records = run(
             split, rule, bench.settings(), seed, features=features, scores=False
