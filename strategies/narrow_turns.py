@@ -5,28 +5,31 @@ every score to all digits, once for each pick. Here the input is checked once a 
 where the finite step of the row that joins leads, and its steps share one factor as long as that
 serves. If two scores are too close for these, ``choose`` gives None, and the caller computes them
 in full.
+
+All arrays are small, so that most of the time is that of the calls: NumPy's take a third of
+torch's.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
-from math import exp
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.special import expit
 
 from common.kinds import HessianRows
 from influence import class_targets
 from models import LogisticRegression
-from numerics.finite_step import residual_of_unit
 from numerics.hessian import Hessian
 from numerics.linear import ridge
 from numerics.validation import check_finite
-from strategies.base import Query, Turn
+from strategies.base import Query, Turn, to_numpy
 
 FITTED = 1e-10  # length of a fit's last step, as a share of the weights
-MOST_STEPS = 30  # of a fit
-FEW_STEPS = 10  # of a row's residual
+MOST_STEPS = 30  # of a fit, and of a row's residual
 WELL = 1e10  # condition number of the Hessian up to which the digits below are right
 # The scores are right to eight digits or more. The best one must be ahead by this share of itself.
 CLEAR = 1e-6
@@ -37,18 +40,19 @@ def takes_narrow_turns(query: Query) -> bool:
     theta, settings = query.model.theta_, query.settings
     narrow = len(theta) == 1 and theta.numel() <= settings.finite_parameters
     plain = type(query.model) is LogisticRegression and settings.solver == "auto"
-    return narrow and plain and not query.scores and theta.dtype == torch.float64
+    in_numpy = theta.dtype == torch.float64 and theta.device.type == "cpu"
+    return narrow and plain and in_numpy and not query.scores
 
 
 class Tables(NamedTuple):
-    """The rows of a run, with a column of ones if the model has an intercept.
+    """The rows of a run, with a column of ones if the model has an intercept: (rows, width) each.
 
     pool, initial, validation : of the query; the labeled rows of round 0 are the initial ones.
     """
 
-    pool: torch.Tensor
-    initial: torch.Tensor
-    validation: torch.Tensor
+    pool: np.ndarray
+    initial: np.ndarray
+    validation: np.ndarray
 
     @classmethod
     def of(cls, query: Query) -> Tables:
@@ -56,9 +60,10 @@ class Tables(NamedTuple):
         tables = [query.pool, query.X_labeled[: query.initial], query.X_validation]
         for X in tables:
             check_finite(X, "the features")
+        arrays = [to_numpy(X) for X in tables]
         if query.model.fit_intercept:
-            tables = [torch.cat([X, X.new_ones(len(X), 1)], 1) for X in tables]
-        return cls(*tables)
+            arrays = [np.column_stack([X, np.ones(len(X))]) for X in arrays]
+        return cls(*arrays)
 
 
 class NarrowTurns:
@@ -75,18 +80,21 @@ class NarrowTurns:
         tables = query.once("tables", lambda: Tables.of(query))
         self.pool, initial, self.validation = tables
         model, damping = query.model, query.settings.damping
-        self.X = torch.cat([initial, self.pool[query.picked]])
-        self.t = class_targets(model, query.y_labeled)[:, 0]
-        self.t_validation = class_targets(model, query.y_validation)[:, 0]
-        self.theta = model.theta_[0]
-        self.fit_lower: torch.Tensor | None = None  # the factor of the fit's Hessian, if known
-        self.ridge = ridge(query.pool, model.l2, model.fit_intercept)
-        self.left = torch.zeros(len(self.pool)).to(self.theta)
+        self.X = np.concatenate([initial, self.pool[query.picked]])
+        self.t = to_numpy(class_targets(model, query.y_labeled)[:, 0])
+        self.t_validation = to_numpy(class_targets(model, query.y_validation)[:, 0])
+        self.theta = to_numpy(model.theta_[0])
+        self.factor: np.ndarray | None = None  # of the fit's Hessian, if it is known
+        penalty = ridge(query.pool, model.l2, model.fit_intercept)
+        self.ridge = to_numpy(penalty)
+        self.left = np.zeros(len(self.pool))
         self.left[query.left] = 1.0
-        rows, weights = (self.pool, self.left) if self.over_pool else (self.X, None)
-        P = torch.sigmoid(rows @ self.theta)[:, None]
+        rows, weights = (
+            None if part is None else torch.from_numpy(part) for part in self._rows_of_hessian()
+        )
+        P = torch.sigmoid(rows @ model.theta_[0])[:, None]
         hessian = Hessian(rows, P, 0.0, False, damping=damping, weights=weights)
-        hessian.ridge = self.ridge + damping
+        hessian.ridge = penalty + damping
         self.well = hessian.condition() < WELL
 
     def choose(self, taken: torch.Tensor) -> Turn | None:
@@ -94,44 +102,51 @@ class NarrowTurns:
 
         taken (N,) : rows that cannot be picked.
         """
-        p_validation = torch.sigmoid(self.validation @ self.theta)
-        lower = self._factor_hessian()
-        if lower is None:
+        p_validation = expit(self.validation @ self.theta)
+        factor = self._factor_of_influence()
+        if factor is None:
             return None
-        v = _solve(lower, self.validation.T @ (p_validation - self.t_validation))
-        z, s = (self.pool @ torch.stack([self.theta, v], 1)).unbind(1)
-        P = torch.sigmoid(torch.stack([-z, z]))  # (2, N), as all that follows
-        benefits = torch.stack([P[1] * s, -P[0] * s])
-        scores = (benefits * P if self.weighted else benefits).masked_fill(taken, -torch.inf)
+        v = _solve(factor, self.validation.T @ (p_validation - self.t_validation))
+        z, s = self.pool @ self.theta, self.pool @ v
+        P = expit(np.stack([-z, z]))  # (2, N), as all that follows
+        benefits = np.stack([P[1] * s, -P[0] * s])
+        scores = np.where(taken.numpy(), -np.inf, benefits * P if self.weighted else benefits)
+        candidates = np.arange(len(z))
         if self.finite:
-            bound = scores.max(0).values
+            bound = scores.max(0)
             curvature = _curvature(self.validation, p_validation)
-            candidates = bound.topk(min(self.short_list, int((~taken).sum()))).indices
+            inverse = _solve(factor, np.eye(len(factor)))
+            count = min(self.short_list, int((bound > -np.inf).sum()))
+            candidates = np.argpartition(bound, -count)[-count:]
             while True:
                 few = self.pool[candidates], z[candidates], s[candidates]
-                scores = _finite(*few, lower, curvature)
+                scores = _finite(*few, inverse, curvature)
                 scores = scores * P[:, candidates] if self.weighted else scores
-                above = (bound > scores.max()).nonzero()[:, 0]
+                above = np.flatnonzero(bound > scores.max())
                 if len(above) <= len(candidates):
                     break
                 candidates = above  # with all of the short list
             self.short_list = max(self.short_list, len(above))  # the next pick's is much the same
-        (first, second), places = scores.flatten().topk(2)
-        if not float(first - second) > CLEAR * abs(float(first)):
+        second, first = np.partition(scores, -2, axis=None)[-2:]
+        if not first - second > CLEAR * abs(first):
             return None
-        code, place = divmod(int(places[0]), scores.shape[1])
-        row = int(candidates[place]) if self.finite else place
-        return Turn(row, code, float(first), benefits[None, :, row])
+        code, place = np.unravel_index(scores.argmax(), scores.shape)
+        row = int(candidates[place])
+        return Turn(row, int(code), float(first), torch.from_numpy(benefits[None, :, row]))
 
-    def _factor_hessian(self) -> torch.Tensor | None:
+    def _rows_of_hessian(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The rows that the influence's Hessian sums over, and their weights."""
+        return (self.pool, self.left) if self.over_pool else (self.X, None)
+
+    def _factor_of_influence(self) -> np.ndarray | None:
         """The factor of the influence's Hessian, (width, width); None if it has none."""
-        rows, weights = (self.pool, self.left) if self.over_pool else (self.X, None)
+        rows, weights = self._rows_of_hessian()
         damping = self.query.settings.damping
-        curvature = _curvature(rows, torch.sigmoid(rows @ self.theta), weights)
-        lower = _factor(curvature, self.ridge + damping)
+        curvature = _curvature(rows, expit(rows @ self.theta), weights)
+        factor = _factor(curvature, self.ridge + damping)
         if not self.over_pool and not damping:
-            self.fit_lower = lower
-        return lower
+            self.factor = factor
+        return factor
 
     def add(self, row: int, code: int) -> bool:
         """Let the pool's row join with the class of this number, and fit again: True.
@@ -139,93 +154,88 @@ class NarrowTurns:
         Raises LinAlgError if the fit does not converge.
         """
         x, theta = self.pool[row], self.theta
-        if self.fit_lower is not None:
-            move = _solve(self.fit_lower, x)
-            theta = theta - _residual(float(x @ theta), float(x @ move), code) * move
-        self.X = torch.cat([self.X, x[None]])
-        self.t = torch.cat([self.t, self.t.new_tensor([code])])
+        if self.factor is not None:
+            move = _solve(self.factor, x)
+            theta = theta - _residual(x @ theta, x @ move, np.float64(code)) * move
+        self.X = np.concatenate([self.X, x[None]])
+        self.t = np.append(self.t, code)
         fitted = self._refit(theta)
         self.theta = self._fit_in_full() if fitted is None else fitted
         return True
 
-    def _refit(self, theta: torch.Tensor) -> torch.Tensor | None:
+    def _refit(self, theta: np.ndarray) -> np.ndarray | None:
         """Newton's method from ``theta``, with no look at the loss; None if it gets nowhere.
 
         A factor is kept as long as the steps fall to a tenth each time.
         """
-        last, lower = 0.0, None  # length of the last step; 0 if the next one needs a new factor
+        last, factor = 0.0, None  # length of the last step; 0 if the next one needs a new factor
         for _ in range(MOST_STEPS):
-            p = torch.sigmoid(self.X @ theta)
+            p = expit(self.X @ theta)
             if not last:
-                lower = self.fit_lower = _factor(_curvature(self.X, p), self.ridge)
-            if lower is None:
+                factor = self.factor = _factor(_curvature(self.X, p), self.ridge)
+            if factor is None:
                 return None
             g = self.X.T @ (p - self.t) + self.ridge * theta
-            move = _solve(lower, g)
-            length = float(torch.linalg.vector_norm(move))
+            move = _solve(factor, g)
+            length = np.linalg.norm(move)
             if last and not length < last:
                 last = 0.0
                 continue
             theta = theta - move
-            if length <= FITTED * float(torch.linalg.vector_norm(theta)):
-                at_minimum = float(torch.linalg.vector_norm(g)) <= 1e-6 * len(self.X)
+            if length <= FITTED * np.linalg.norm(theta):
+                at_minimum = np.linalg.norm(g) <= 1e-6 * len(self.X)
                 return theta if at_minimum else None
             last = 0.0 if length > last / 10 and last else length
         return None
 
-    def _fit_in_full(self) -> torch.Tensor:
+    def _fit_in_full(self) -> np.ndarray:
         """The fit as the caller would make it, from the last one."""
         query = self.query
         model = deepcopy(query.model).set_params(solver="newton", warm_start=True)
-        model.theta_ = self.theta[None]
-        codes = self.t.long().cpu().numpy()
-        X = self.X[:, : query.pool.shape[1]]
-        return model.fit_tensors(X, model.classes_[codes]).theta_[0]
+        model.theta_ = torch.from_numpy(self.theta)[None]
+        X = torch.from_numpy(self.X[:, : query.pool.shape[1]])
+        return to_numpy(model.fit_tensors(X, model.classes_[self.t.astype(int)]).theta_[0])
 
 
-def _curvature(
-    X: torch.Tensor, p: torch.Tensor, weights: torch.Tensor | None = None
-) -> torch.Tensor:
+def _curvature(X: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Σ w p (1 - p) x xᵀ over rows X (n, width) of probabilities p (n,): (width, width)."""
-    d = torch.addcmul(p, p, p, value=-1)
-    if weights is not None:
-        d = weights * d
+    d = p * (1 - p) if weights is None else weights * p * (1 - p)
     return (X * d[:, None]).T @ X
 
 
-def _factor(H: torch.Tensor, ridge: torch.Tensor) -> torch.Tensor | None:
+def _factor(H: np.ndarray, ridge: np.ndarray) -> np.ndarray | None:
     """The Cholesky factor of H (width, width) with its ridge (width,); None if it has none."""
-    H.diagonal().add_(ridge)
-    lower, failed = torch.linalg.cholesky_ex(H)
-    return None if failed else lower
+    factor, failed = dpotrf(H + np.diag(ridge), lower=1)
+    return None if failed else factor
 
 
-def _solve(lower: torch.Tensor, G: torch.Tensor) -> torch.Tensor:
+def _solve(factor: np.ndarray, G: np.ndarray) -> np.ndarray:
     """H⁻¹ G by the factor of H, for G (width,) or (width, r)."""
-    return torch.cholesky_solve(G.reshape(len(G), -1), lower).reshape(G.shape)
+    return dpotrs(factor, G, lower=1)[0]
 
 
 def _finite(
-    X: torch.Tensor, z: torch.Tensor, s: torch.Tensor, lower: torch.Tensor, curvature: torch.Tensor
-) -> torch.Tensor:
+    X: np.ndarray, z: np.ndarray, s: np.ndarray, inverse: np.ndarray, curvature: np.ndarray
+) -> np.ndarray:
     """The benefit of rows X (r, width) after a finite step, as ``Influence.finite``: (2, r).
 
-    z, s (r,) : logits, and products with H⁻¹g. lower : the factor of H. curvature : of the
-    validation loss.
+    z, s (r,) : logits, and products with H⁻¹g. inverse : H⁻¹. curvature : of the validation loss.
     """
-    moves = _solve(lower, X.T)  # H⁻¹x in columns
-    b, q = (X.T * moves).sum(0), (moves * (curvature @ moves)).sum(0)
-    a = residual_of_unit(z, b, z.new_tensor([[0.0], [1.0]]))
+    moves = X @ inverse  # H⁻¹x in rows
+    b, q = (np.einsum("rw,rw->r", *pair) for pair in ((X, moves), (moves @ curvature, moves)))
+    a = _residual(z, b, np.array([[0.0], [1.0]]))
     return a * s - a**2 * q / 2
 
 
-def _residual(z: float, b: float, t: int) -> float:
-    """``residual_of_unit`` of numbers; 0 if the steps do not end. They begin at u = 0."""
-    known, u = z + b * t, 0.0
-    for _ in range(FEW_STEPS):
-        p = 1 / (1 + exp(-max(u, -700.0)))
-        step = (u - known + b * p) / (1 + b * p * (1 - p))
-        u -= step
-        if abs(step) < 1e-10:
-            return 1 / (1 + exp(-max(u, -700.0))) - t
-    return 0.0
+def _residual(z: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """``numerics.finite_step.residual_of_unit`` of arrays; how it works is told there."""
+    known = z + b * t
+    u = np.where(t > 0, np.maximum(z, 0), np.minimum(z, 0))
+    for _ in range(MOST_STEPS):
+        p = expit(u)
+        curvature = p * (1 - p)
+        step = (u - known + b * p) / (1 + b * curvature)
+        u = u - step
+        if np.abs(curvature * step).max() < FITTED:
+            break
+    return expit(u) - t
