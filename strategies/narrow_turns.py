@@ -89,11 +89,11 @@ class NarrowTurns:
         self.ridge = to_numpy(penalty)
         self.left = np.zeros(len(self.pool))
         self.left[query.left] = 1.0
-        rows, weights = (
-            None if part is None else torch.from_numpy(part) for part in self._rows_of_hessian()
-        )
-        P = torch.sigmoid(rows @ model.theta_[0])[:, None]
-        hessian = Hessian(rows, P, 0.0, False, damping=damping, weights=weights)
+        rows, weights = self._rows_of_hessian()
+        X = torch.from_numpy(rows)
+        w = None if weights is None else torch.from_numpy(weights)
+        P = torch.sigmoid(X @ model.theta_[0])[:, None]
+        hessian = Hessian(X, P, 0.0, False, damping=damping, weights=w)
         hessian.ridge = penalty + damping
         self.well = hessian.condition() < WELL
 
@@ -177,7 +177,7 @@ class NarrowTurns:
                 return None
             g = self.X.T @ (p - self.t) + self.ridge * theta
             move = _solve(factor, g)
-            length = np.linalg.norm(move)
+            length = float(np.linalg.norm(move))
             if last and not length < last:
                 last = 0.0
                 continue
