@@ -287,19 +287,20 @@ class _Run:
         self.l2_rule = rule
 
     def fit(self) -> None:
+        if self.memory.theta is not None:
+            self.model.head_.theta_, self.memory.theta = self.memory.theta, None
         self.model.fit_tensors(self.features.X[self.labeled], self.labels)
         if self.judge:
             self.judge.fit(self.labeled, self.labels, f"{self.method.name}, {self.when}")
 
     def record(self, round_number: int, seconds: float) -> None:
         """Measure the model, and add a record to the curve."""
-        method = self.method
         added = self.labeled[len(self.start) :]
         wrong = self.labels[len(self.start) :] != self.split.y[added]
         norms = self.features.norms
         pick_norms = [pick.norm for pick in self.picks if pick.round == round_number]
-        used = self.l2_rule == PenaltyRule.VALIDATION or method.trains_on_validation
-        used |= method.reads_validation and round_number > 0
+        used = self.l2_rule == PenaltyRule.VALIDATION or self.method.trains_on_validation
+        used |= self.method.reads_validation and round_number > 0
         on_test, on_validation, loss = (
             self.judge.measure() if self.judge else measure(self.model, self.split, self.features)
         )
@@ -315,7 +316,7 @@ class _Run:
                 seconds=seconds,
                 labels_initial=len(self.split.labeled),
                 labels_validation=used * len(self.split.validation),
-                wrong_share=mean(wrong) if method.gives_labels else np.nan,
+                wrong_share=mean(wrong) if self.method.gives_labels else np.nan,
                 pick_norm=mean(pick_norms) / norms[self.split.pool].mean(),
                 gap=on_validation - on_test.test_accuracy,
                 condition=self.memory.condition,

@@ -9,6 +9,8 @@ diagonal on pixels takes 100 (``python benchmarks/greedy.py``).
 The head of models.py states the conventions. A free intercept is the first column, of ridge 0.
 """
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -99,16 +101,28 @@ def solve(
     """V with H V = G for G (U, width) without its mean; None if ``most`` steps do not reach it.
 
     tol : largest norm of G − H V, divided by that of G. start : where to begin, instead of at zero.
-    The products S that conjugate gradients compute on the way add up to that of V.
+    """
+    for solution, error in islice(steps(rows, G, precondition, start), most + 1):
+        if error <= tol:
+            return solution
+    return None
+
+
+def steps(
+    rows: Rows, G: torch.Tensor, precondition: Leading, start: Solution | None = None
+) -> Iterator[tuple[Solution, float]]:
+    """The start, and what each step of conjugate gradients makes of it, without an end.
+
+    With each comes the norm of G − H V, divided by that of G. The products S that the steps compute
+    on their way add up to that of V.
     """
     H = rows.hessian
     V, S = start or Solution(torch.zeros_like(G), G.new_zeros(len(H.X), H.units))
     R = G - rows.image(V, S) if start else G
-    target = tol * torch.linalg.vector_norm(G)
-    direction, before = torch.zeros_like(R), torch.ones_like(target)
-    for _step in range(most):
-        if torch.linalg.vector_norm(R) <= target:
-            return Solution(V, S)
+    size = torch.linalg.vector_norm(G).clamp(min=torch.finfo(G.dtype).tiny)
+    direction, before = torch.zeros_like(R), torch.ones_like(size)
+    while True:
+        yield Solution(V, S), float(torch.linalg.vector_norm(R) / size)
         Z = precondition(R)
         square = (R * Z).sum()
         direction = Z + (square / before) * direction
@@ -117,4 +131,3 @@ def solve(
         length = square / (direction * image).sum()
         V, S, R = V + length * direction, S + length * along, R - length * image
         before = square
-    return None

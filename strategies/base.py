@@ -51,11 +51,13 @@ class InfluenceSettings:
 class Memory:
     """What lasts from round to round of one run.
 
-    solution : H⁻¹g of the last round, where conjugate gradients start. condition : the condition
+    solution : H⁻¹g of the last round, where conjugate gradients start. theta : weights near those
+    of the next fit, where it begins; None for those of the last fit. condition : the condition
     number of the last Hessian, NaN if no solver told it. kept : of ``Query.once``.
     """
 
     solution: torch.Tensor | None = None
+    theta: torch.Tensor | None = None
     condition: float = float("nan")
     kept: dict = field(default_factory=dict)
 

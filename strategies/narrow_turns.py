@@ -163,6 +163,9 @@ class NarrowTurns:
         self.theta = self._fit_in_full() if fitted is None else fitted
         return True
 
+    def fitted_with(self, row: int, code: int) -> None:
+        """None: the loop's fit is as soon done from the last round's weights."""
+
     def _refit(self, theta: np.ndarray) -> np.ndarray | None:
         """Newton's method from ``theta``, with no look at the loss; None if it gets nowhere.
 

@@ -135,6 +135,8 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
         y_labeled = np.append(y_labeled, model.classes_[chosen.code])
         if turns and not turns.add(chosen.row, chosen.code):
             turns = None
+    if turns:
+        query.memory.theta = turns.fitted_with(made[-1].row, made[-1].code)
     rows, codes, scores, benefits = zip(*made, strict=True)
     labels = model.classes_[list(codes)]
     return Picks(_positions(query, rows), labels, np.array(scores), torch.cat(benefits))

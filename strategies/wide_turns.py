@@ -9,14 +9,16 @@ None, and the caller computes them as for a narrow model.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import NamedTuple
 
 import torch
+from scipy.optimize import brentq
 
 from common.kinds import HessianRows
 from influence import class_targets
 from numerics.conjugate_gradients import without_mean
-from numerics.leading import Leading, Rows, Solution, principal_axes, solve
+from numerics.leading import Leading, Rows, Solution, principal_axes, solve, steps
 from numerics.linear import probabilities, project, pull_back
 from strategies.base import Query, Turn
 
@@ -24,9 +26,14 @@ LARGEST = 1e12  # of the features: their squares are summed in float32
 WIDEST = 4_096  # columns up to which the principal axes are worth their eigenvalues
 MOST_STEPS = 50  # of Newton's method
 FITTED = 1e-6  # norm of a fit's gradient for each row
-# Tolerances of the solve. The scores it gives are wrong by about twice the tolerance, as a share of
-# the best one; the best must be SAFETY tolerances ahead.
-TOLERANCES, SAFETY = (1e-4, 2e-6), 10.0
+SOON = 40  # steps of a solve after which its preconditioner is built anew
+ROUGHEST, FINEST = 0.1, 1e-3  # largest and smallest residual of a step's direction
+OVERSHOOT = 0.3  # of a step: slope at its end, as a share of that at its start
+# Residuals of a solve at which the scores are looked at first and last. As a share of the best one,
+# a score was seen wrong by 3 residuals in the median, and by 9 at most; so the best must be SAFETY
+# residuals ahead of the second.
+FIRST_LOOK, LAST_LOOK, SAFETY = 1e-4, 2e-6, 20.0
+MOST_SOLVE_STEPS = 200
 
 
 def takes_turns(query: Query) -> bool:
@@ -35,8 +42,13 @@ def takes_turns(query: Query) -> bool:
     wide = theta.numel() > query.settings.finite_parameters and theta.shape[1] <= WIDEST
     if not wide or len(theta) == 1 or query.settings.solver != "auto":
         return False
+    return query.once("no row is too large", lambda: _largest_entry(query) < LARGEST)
+
+
+def _largest_entry(query: Query) -> float:
+    """The largest absolute value in the pool, the labeled and the validation rows."""
     tables = query.pool, query.X_labeled, query.X_validation
-    return all(float(X.abs().max()) < LARGEST for X in tables)
+    return max(float(X.abs().max()) for X in tables)
 
 
 class Rotated(NamedTuple):
@@ -71,12 +83,19 @@ class WideTurns:
         self.query, self.weighted, model = query, weighted, query.model
         self.over_pool = query.settings.hessian == HessianRows.POOL
         rotated = query.once("rotated", lambda: Rotated.of(query))
-        self.pool, self.validation = rotated.pool, rotated.validation
-        self.X = torch.cat([rotated.initial, self.pool[query.picked]])
-        self.T = class_targets(model, query.y_labeled).float()
+        self.axes, self.pool, self.validation = rotated.axes, rotated.pool, rotated.validation
+        X = torch.cat([rotated.initial, self.pool[query.picked]])
+        # Places for the picks: rows of zeros add nothing to any sum. torch prepares a product anew
+        # for each new shape, which takes as long as the product itself.
+        self.count, places = len(X), len(X) + query.budget
+        self.X = X.new_zeros(places, X.shape[1])
+        self.T = X.new_zeros(places, len(model.classes_))
+        self.counted = X.new_zeros(places)
+        self.X[: self.count], self.counted[: self.count] = X, 1.0
+        self.T[: self.count] = class_targets(model, query.y_labeled)
         self.T_validation = class_targets(model, query.y_validation).float()
         # The penalty makes the mean over the units zero at the optimum: rounding is all it can be.
-        self.theta = without_mean(model.theta_[:, : len(rotated.axes)].double() @ rotated.axes)
+        self.theta = without_mean(model.theta_[:, : len(self.axes)].double() @ self.axes)
         self.ridge = self.pool.new_full((rotated.axes.shape[1],), model.l2)
         if model.fit_intercept:  # the first column of everything here
             self.theta = torch.cat([model.theta_[:, -1:].double(), self.theta], 1)
@@ -87,51 +106,76 @@ class WideTurns:
         self.last: dict[str, torch.Tensor] = query.once("last", dict)
         self.solution: Solution | None = None
         if "V" in self.last:
-            self.solution = Solution(self.last["V"], project(self.pool, self.last["V"]))
+            rows = self.pool if self.over_pool else self.X
+            self.solution = Solution(self.last["V"], project(rows, self.last["V"]))
         self.fit_preconditioner: Leading | None = None
 
     def add(self, row: int, code: int) -> bool:
         """Let the pool's row join with the class of this number; whether the refit converged."""
-        self.X = torch.cat([self.X, self.pool[row : row + 1]])
-        self.T = torch.cat([self.T, torch.eye(self.T.shape[1]).to(self.T)[[code]]])
+        self.X[self.count], self.T[self.count, code] = self.pool[row], 1.0
+        self.counted[self.count] = 1.0
+        self.count += 1
         return self._refit()
+
+    def fitted_with(self, row: int, code: int) -> torch.Tensor | None:
+        """The weights (U, width) of a refit with the last pick too, if the loop's fit begins there.
+
+        None if it does not, or if the refit did not converge.
+        """
+        model, axes = self.query.model, self.axes
+        if not (model.warm_start and model.solver == "newton" and self.add(row, code)):
+            return None
+        intercepts = self.theta.shape[1] - axes.shape[1]
+        theta = without_mean(self.theta)
+        weights = theta[:, intercepts:] @ axes.T
+        return torch.cat([weights, theta[:, :intercepts]], 1).to(model.theta_)
 
     def _refit(self) -> bool:
         """Newton's method from the last fit; whether it came to the minimum.
 
-        A step is halved until the gradient falls by a quarter of what a quadratic loss promises.
+        Directions are solved for as roughly as Eisenstat and Walker (1996, choice 2) advise: so
+        that the last step's progress tells how much the next one can gain.
         """
-        ones = self.X.new_ones(len(self.X))
-        P, G, norm = self._gradient(self.theta)
+        theta, Z, last = self.theta, project(self.X, self.theta.float()).double(), 0.0
         for _ in range(MOST_STEPS):
-            if norm <= FITTED * len(self.X):
+            P = probabilities(Z.float())
+            G = pull_back(P - self.T, self.X, False).addcmul_(self.ridge, theta.float())
+            G = without_mean(G)
+            norm = float(torch.linalg.vector_norm(G)) / self.count
+            if norm <= FITTED:
+                self.theta = theta
                 return True
-            rows = Rows(self.X, P, self.ridge, ones)
+            rows = Rows(self.X, P, self.ridge, self.counted)
             if self.fit_preconditioner is None:
                 self.fit_preconditioner = Leading(rows)
-            rough = min(0.1, max(norm / len(self.X), 1e-3))
-            step = solve(rows, G, self.fit_preconditioner, rough)
+            rough = 0.9 * (norm / last) ** 2 if last else 0.0
+            rough = min(ROUGHEST, max(rough, norm, FINEST, FITTED / norm / 2))
+            step = solve(rows, G, self.fit_preconditioner, rough, most=SOON)
+            if step is None:  # the probabilities are others by now
+                self.fit_preconditioner = Leading(rows)
+                step = solve(rows, G, self.fit_preconditioner, rough)
             if step is None:
                 return False
-            length, last = 1.0, norm
-            while True:
-                theta = self.theta - length * step.V
-                P, G, norm = self._gradient(theta)
-                if norm <= (1 - length / 4) * last:
-                    break
-                length /= 2
-                if length < 1e-3:
-                    return False
-            self.theta = theta
+            length = self._length(theta, Z, step)
+            theta, Z, last = theta - length * step.V, Z - length * step.S, norm
         return False
 
-    def _gradient(self, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Probabilities (m, U) of the labeled rows, the gradient of the loss, and its norm."""
+    def _length(self, theta: torch.Tensor, Z: torch.Tensor, step: Solution) -> float:
+        """The share of a step that goes to the lowest loss along it; 1 if that is about as good.
+
+        Z (m, U) : logits at theta. The products of the step are known, so that no pass over the
+        rows is needed.
+        """
         theta = theta.float()
-        P = probabilities(project(self.X, theta))
-        G = pull_back(P - self.T, self.X, False).addcmul_(self.ridge, theta)
-        G = without_mean(G)
-        return P, G, float(torch.linalg.vector_norm(G))
+
+        def slope(length: float) -> float:
+            residuals = probabilities((Z - length * step.S).float()) - self.T
+            penalty = self.ridge * (theta - length * step.V)
+            return float((residuals * step.S).sum() + (penalty * step.V).sum())
+
+        if slope(1.0) >= -OVERSHOOT * max(slope(0.0), 0.0):
+            return 1.0
+        return brentq(slope, 0.0, 1.0, xtol=1e-6, rtol=1e-2)
 
     def choose(self, taken: torch.Tensor) -> Turn | None:
         """The row with the highest score, or None.
@@ -143,21 +187,25 @@ class WideTurns:
         residuals = probabilities(project(self.validation, theta)) - self.T_validation
         G = without_mean(pull_back(residuals, self.validation, False))
         hessian = self._hessian(P)
-        start = self.solution if self.over_pool else None
-        for tol in TOLERANCES:
-            start = solve(hessian, G, self._preconditioner(hessian), tol, start)
-            if start is None:
-                return None
-            self.solution, self.last["V"] = start, start.V
-            S = start.S if self.over_pool else project(self.pool, start.V)
+        start = self.solution
+        if start and not self.over_pool:
+            start = Solution(start.V, project(self.X, start.V))
+        solutions, wanted = steps(hessian, G, self._preconditioner(hessian), start), FIRST_LOOK
+        for solution, error in islice(solutions, MOST_SOLVE_STEPS):
+            if error > wanted:
+                continue
+            self.solution, self.last["V"] = solution, solution.V
+            S = solution.S if self.over_pool else project(self.pool, solution.V)
             benefits = (P * S).sum(1, keepdim=True) - S
             scores = benefits * P if self.weighted else benefits
-            (first, second), places = (
-                scores.masked_fill(taken[:, None], -torch.inf).flatten().topk(2)
-            )
-            if float(first - second) > SAFETY * tol * float(first.abs()):
+            best, places = scores.masked_fill(taken[:, None], -torch.inf).flatten().topk(2)
+            ahead = float((best[0] - best[1]) / best[0].abs())
+            if ahead > SAFETY * error:
                 row, code = divmod(int(places[0]), scores.shape[1])
-                return Turn(row, code, float(first), benefits[row : row + 1].double())
+                return Turn(row, code, float(best[0]), benefits[row : row + 1].double())
+            if error <= LAST_LOOK:
+                return None
+            wanted = max(LAST_LOOK, min(ahead / SAFETY, error / 2))
         return None
 
     def _hessian(self, P: torch.Tensor) -> Rows:
@@ -166,8 +214,12 @@ class WideTurns:
         if self.over_pool:
             return Rows(self.pool, P, ridge, self.weights)
         P = probabilities(project(self.X, self.theta.float()))
-        return Rows(self.X, P, ridge, self.X.new_ones(len(self.X)))
+        return Rows(self.X, P, ridge, self.counted)
 
     def _preconditioner(self, hessian: Rows) -> Leading:
-        """Built once in a run: the Hessian changes little."""
-        return self.query.once("leading", lambda: Leading(hessian))
+        """Over the pool built once in a run: this Hessian changes little."""
+        if self.over_pool:
+            return self.query.once("leading", lambda: Leading(hessian))
+        if self.fit_preconditioner is None:
+            self.fit_preconditioner = Leading(hessian)
+        return self.fit_preconditioner

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.loop import run
 from models import LogisticRegression
 from strategies import salutary, wide_turns
 from strategies.base import Memory
-from tests.helpers import pick, query_of
+from tests.helpers import pick, query_of, split_of, strict
 
 
-def wide_query(hessian="pool", intercept=False, copies=1, **options):
+def wide_query(hessian="pool", intercept=False, copies=1, l2=20.0, **options):
     """mnist in pixels, 7,840 weights, with a pool of 300 rows; 20 were picked before."""
-    query = query_of("mnist", hessian, budget=3, l2=20.0)
-    model = LogisticRegression(20.0, intercept).fit(query.X_labeled, query.y_labeled)
+    query = query_of("mnist", hessian, budget=3, l2=l2)
+    model = LogisticRegression(l2, intercept, warm_start=True)
+    model.fit(query.X_labeled, query.y_labeled)
     few = torch.cat([*[query.pool[:300]] * copies, query.pool[-20:]])
     return replace(
         query,
@@ -36,21 +38,33 @@ def by_full_solves(query):
 
 
 @pytest.mark.parametrize(
-    ("method", "hessian", "intercept"),
+    ("method", "hessian", "intercept", "l2"),
     [
-        ("salutary_greedy", "pool", False),
-        ("salutary_plus", "pool", True),
-        ("salutary_plus", "labeled", False),
+        ("salutary_greedy", "pool", False, 20.0),
+        ("salutary_plus", "pool", True, 20.0),
+        ("salutary_plus", "labeled", False, 20.0),
+        ("salutary_greedy", "labeled", True, 1.0),  # its labels fit so badly that steps overshoot
     ],
 )
-def test_the_picks_are_those_of_full_solves(method, hessian, intercept, monkeypatch):
-    query = wide_query(hessian, intercept)
+def test_the_picks_are_those_of_full_solves(method, hessian, intercept, l2, monkeypatch):
+    query = wide_query(hessian, intercept, l2=l2)
     expected = pick(method, by_full_solves(query))
     monkeypatch.setattr(salutary, "_highest_of", None)  # two scores are nowhere too close
     picks = pick(method, query)
     assert picks.rows.tolist() == expected.rows.tolist()
     assert picks.labels.tolist() == expected.labels.tolist()
     np.testing.assert_allclose(picks.scores, expected.scores, rtol=1e-3)
+
+
+@pytest.mark.parametrize("hessian", ["pool", "labeled"])
+def test_a_solve_goes_on_until_the_best_score_is_clearly_ahead(hessian, monkeypatch):
+    query = wide_query(hessian)
+    expected = pick("salutary_greedy", by_full_solves(query))
+    monkeypatch.setattr(wide_turns, "FIRST_LOOK", 1.0)  # of a residual as large as the gradient
+    monkeypatch.setattr(salutary, "_highest_of", None)
+    picks = pick("salutary_greedy", query)
+    assert picks.rows.tolist() == expected.rows.tolist()
+    assert picks.labels.tolist() == expected.labels.tolist()
 
 
 def test_of_equal_rows_the_first_is_picked_by_full_solves(monkeypatch):
@@ -72,3 +86,45 @@ def test_a_narrow_softmax_or_one_unit_takes_no_short_cut():
     assert wide_turns.takes_turns(query)
     assert not wide_turns.takes_turns(by_full_solves(query))
     assert not any(wide_turns.takes_turns(query_of(name)) for name in ("wine", "musk"))
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_the_next_fit_begins_at_the_weights_of_the_last_pick(intercept):
+    """They are its weights in float32, so that it takes a step or two, and ends at the same."""
+    query = wide_query("labeled", intercept)
+    picks = pick("salutary_greedy", query)
+    X = torch.cat([query.X_labeled, query.X_pool[picks.rows]])
+    y = np.append(query.y_labeled, picks.labels)
+    start, handed = query.model.theta_, query.memory.theta
+    near = query.model.fit_tensors(X, y)
+    steps, expected = near.n_iter_, near.theta_
+    assert float((handed - expected).norm()) < 1e-3 * float((start - expected).norm())
+    query.model.theta_ = handed
+    assert query.model.fit_tensors(X, y).n_iter_ < steps
+    torch.testing.assert_close(query.model.theta_, expected, rtol=0, atol=1e-8)
+
+
+def test_nothing_is_handed_to_a_fit_that_begins_elsewhere():
+    for changed in ({"warm_start": False}, {"solver": "lbfgs"}):
+        query = wide_query()
+        query.model.set_params(**changed)
+        pick("salutary_greedy", query)
+        assert query.memory.theta is None
+
+
+def test_a_run_goes_on_from_the_weights_of_its_last_pick(monkeypatch):
+    """As from those of the round before: the same picks, and the same curve to ten digits."""
+    split = split_of("mnist")
+    split = replace(split, pool=split.pool[:200], validation=split.validation[:100])
+    settings = strict(2, 2)
+    curve, picks = run(split, "salutary_plus", settings, 0)
+    asked = []
+    monkeypatch.setattr(
+        wide_turns.WideTurns, "fitted_with", lambda *of: asked.append(of)
+    )  # gives None
+    before, picks_before = run(split, "salutary_plus", settings, 0)
+    assert len(asked) == 2
+    assert [(p.row, p.label) for p in picks] == [(p.row, p.label) for p in picks_before]
+    for new, old in zip(curve, before, strict=True):
+        assert new.test_accuracy == old.test_accuracy
+        assert new.test_log_loss == pytest.approx(old.test_log_loss, rel=1e-9)
