@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -53,8 +54,8 @@ class Bench:
     quiet : show no progress bar.
     study : the name of the study, for the progress bar and for errors.
     explained : the picks that the study ``why`` explains.
-    chosen : by seed, the l2 that the protocol's rule chooses on the bench's split, as ``choose_l2``
-        gives it; if it is empty, ``l2`` chooses at each call.
+    chosen : the l2 of splits on which the protocol's rule has chosen already, as ``choose_l2``
+        gives it; on other splits ``l2`` chooses at each call.
     """
 
     table: Table
@@ -68,7 +69,7 @@ class Bench:
     quiet: bool = True
     study: str = "study"
     explained: ExplainedPicks = ExplainedPicks()
-    chosen: Mapping[int, float] = field(default_factory=dict)
+    chosen: Mapping[str, float] = field(default_factory=dict)
 
     def split(self, seed: int, init: int | None = None) -> Split:
         """The split of ``seed``, with ``init`` labeled rows in place of the bench's own number.
@@ -104,16 +105,15 @@ class Bench:
         )
 
     def l2(self, split: Split, seed: int) -> float:
-        """The penalty that every method begins with on the bench's split of ``seed``.
+        """The penalty that every method begins with on this split of ``seed``.
 
         Raises UserError if the protocol's rule cannot choose one.
         """
-        if seed in self.chosen:
-            return self.chosen[seed]
-        return initial_l2(split, self.settings(), seed, as_tensor(split.X))
+        known = self.chosen.get(_read_by_rule(split, seed)) if self.chosen else None
+        return known or initial_l2(split, self.settings(), seed, as_tensor(split.X))
 
     def features(self, split: Split, seed: int) -> Features:
-        """The features and the penalty of the bench's split of ``seed``, for ``run``."""
+        """The features and the penalty of this split of ``seed``, for ``run``."""
         return Features.of(split, self.settings(), seed, self.l2(split, seed))
 
     def exact_model(self, split: Split, seed: int) -> LogisticRegression:
@@ -156,15 +156,16 @@ class Bench:
             f"{self.init} labeled rows, {seeds_words(self.seeds)}{self._describe_chosen()}"
         )
 
-    def choose_l2(self) -> dict[int, float]:
-        """By seed, the l2 that the protocol's rule chooses; empty if it is a number.
+    def choose_l2(self) -> dict[str, float]:
+        """The l2 that the protocol's rule chooses for every seed, by what the rule reads of its
+        split; empty if the protocol's l2 is a number.
 
         Raises UserError if the rule cannot choose one.
         """
         if not isinstance(self.settings().l2, PenaltyRule):
             return {}
         records = self.records(_chosen_l2)
-        return dict(zip(records["seed"].tolist(), records["l2"].tolist(), strict=True))
+        return dict(zip(records["read"].tolist(), records["l2"].tolist(), strict=True))
 
     def _describe_chosen(self) -> str:
         """The range of the l2 of all seeds, if the protocol's rule chooses it."""
@@ -174,13 +175,20 @@ class Bench:
 
 @dataclass(frozen=True)
 class ChosenRecord:
-    """The l2 that a seed begins with."""
+    """The l2 that a seed begins with, and what decided it, as ``_read_by_rule`` gives it."""
 
+    read: str
     l2: float
 
 
 def _chosen_l2(bench: Bench, split: Split, seed: int) -> Iterator[ChosenRecord]:
-    yield ChosenRecord(bench.l2(split, seed))
+    yield ChosenRecord(_read_by_rule(split, seed), bench.l2(split, seed))
+
+
+def _read_by_rule(split: Split, seed: int) -> str:
+    """A checksum of all that a rule for l2 reads: two parts of a split, and the folds' seed."""
+    parts = [(split.X[rows], split.y[rows]) for rows in (split.labeled, split.validation)]
+    return joblib.hash((parts, seed))
 
 
 @contextmanager

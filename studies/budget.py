@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from common.errors import UserError
 from common.kinds import TextEnum
 from data_utils import Split
-from experiments.loop import Features
 from studies.base import Finding, study
 from studies.bench import Bench
 from studies.drawing import legend_above, panels
@@ -42,16 +41,14 @@ def budget(bench: Bench) -> Finding:
 
 def _of_seed(bench: Bench, split: Split, seed: int) -> Iterator[GainRecord]:
     budgets, sizes = levels(bench, split)
-    features = bench.features(split, seed)
-    by_picks = list(_gains(bench, split, seed, features, Varied.PICKS, budgets))
+    by_picks = list(_gains(bench, split, seed, Varied.PICKS, budgets))
     yield from by_picks
     for size in sizes:
-        if size == bench.init and bench.budget in budgets:  # these runs are made already
-            records = iter([record for record in by_picks if record.level == bench.budget])
-        else:
+        if size != bench.init or bench.budget not in budgets:
             of_size = bench.split(seed, size)
-            features = Features.of(of_size, bench.settings(), seed)
-            records = _gains(bench, of_size, seed, features, Varied.LABELED, [bench.budget])
+            records = _gains(bench, of_size, seed, Varied.LABELED, [bench.budget])
+        else:  # these runs are made already
+            records = (record for record in by_picks if record.level == bench.budget)
         for record in records:
             yield replace(record, varied=Varied.LABELED, level=size)
 
@@ -76,14 +73,10 @@ def levels(bench: Bench, split: Split) -> tuple[list[int], list[int]]:
 
 
 def _gains(
-    bench: Bench,
-    split: Split,
-    seed: int,
-    features: Features,
-    varied: Varied,
-    budgets: Sequence[int],
+    bench: Bench, split: Split, seed: int, varied: Varied, budgets: Sequence[int]
 ) -> Iterator[GainRecord]:
     """A record for each number of picks in a round and each method."""
+    features = bench.features(split, seed)
     runs = {
         method: runs_by_budget(split, method, bench.settings(), seed, budgets, features)
         for method in METHODS

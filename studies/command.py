@@ -139,13 +139,13 @@ class BenchBuilder:
     """Makes the bench of each study; what several studies share is loaded and chosen once.
 
     say : prints a remark. tables : the data sets loaded so far, by name. chosen : what
-    ``Bench.choose_l2`` gave so far, by what decides the splits.
+    ``Bench.choose_l2`` gave so far, for each data set, components, labeled rows and seeds.
     """
 
     options: ExplorationOptions
     say: Callable[[str], None]
     tables: dict[str, Table] = field(default_factory=dict)
-    chosen: dict[tuple, dict[int, float]] = field(default_factory=dict)
+    chosen: dict[tuple, dict[str, float]] = field(default_factory=dict)
 
     def bench(self, study: Study) -> Bench:
         """The data and the settings that ``study`` is made with.
