@@ -6,19 +6,18 @@ from time import perf_counter
 
 from studies.base import Study
 
-# Seconds of processor time that each study takes with the default options: those of one seed,
-# measured on one machine, times eight. Another machine has its own speed: only the ratios are used
-# once a study is done there.
+# Seconds of processor time that each study takes with the default options, measured on one machine.
+# Another machine has its own speed: only the ratios are used once a study is done there.
 SECONDS = {
-    "truth": 3,
-    "budget": 42,
-    "share": 17,
-    "validation": 43,
-    "l2": 26,
-    "retrain": 4,
-    "hessian": 6,
-    "gallery": 8,
-    "boundary": 4,
+    "truth": 4,
+    "budget": 30,
+    "share": 13,
+    "validation": 30,
+    "l2": 20,
+    "retrain": 3,
+    "hessian": 8,
+    "gallery": 5,
+    "boundary": 6,
     "why": 1,
 }
 
