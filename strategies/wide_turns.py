@@ -173,7 +173,7 @@ class WideTurns:
             penalty = self.ridge * (theta - length * step.V)
             return float((residuals * step.S).sum() + (penalty * step.V).sum())
 
-        if slope(1.0) >= -OVERSHOOT * max(slope(0.0), 0.0):
+        if not slope(1.0) < -OVERSHOOT * slope(0.0) < 0:
             return 1.0
         return brentq(slope, 0.0, 1.0, xtol=1e-6, rtol=1e-2)
 

@@ -5,9 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 
 from experiments.loop import run
 from models import LogisticRegression
+from numerics.leading import Solution
+from numerics.linear import probabilities, project, pull_back
 from strategies import salutary, wide_turns
 from strategies.base import Memory
 from tests.helpers import pick, query_of, split_of, strict
@@ -86,6 +89,31 @@ def test_a_narrow_softmax_or_one_unit_takes_no_short_cut():
     assert wide_turns.takes_turns(query)
     assert not wide_turns.takes_turns(by_full_solves(query))
     assert not any(wide_turns.takes_turns(query_of(name)) for name in ("wine", "musk"))
+
+
+def test_a_step_is_cut_where_the_loss_is_lowest_and_only_then():
+    """Three gradients long it goes too far; the other way, or a hair's breadth, it is not cut."""
+    turns = salutary._quick_turns(wide_query(), finite=False, weighted=False)
+    Z = project(turns.X, turns.theta.float())
+    # Towards the gradient of the loss if the first row had another class.
+    turns.T[0] = turns.T[0].roll(1)
+    G = pull_back(probabilities(Z) - turns.T, turns.X, False) + turns.ridge * turns.theta.float()
+
+    def loss(length):
+        theta = turns.theta - length * G
+        logits = project(turns.X.double(), theta)[: turns.count]
+        targets = turns.T[: turns.count].double()
+        penalty = (turns.ridge * theta.square()).sum() / 2
+        return float(torch.nn.functional.cross_entropy(logits, targets, reduction="sum") + penalty)
+
+    def cut(step):
+        return turns._length(turns.theta, Z.double(), Solution(step, project(turns.X, step)))
+
+    length = cut(3 * G)
+    assert 0 < length < 1
+    lowest = minimize_scalar(lambda share: loss(3 * share), bounds=(0, 1), method="bounded")
+    assert length == pytest.approx(lowest.x, rel=0.05)
+    assert cut(-G) == cut(1e-4 * G) == 1.0
 
 
 @pytest.mark.parametrize("intercept", [False, True])
