@@ -164,7 +164,9 @@ def test_the_labels_within_a_bound_are_given_and_the_document_shows_what_is_prin
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", SLOW_BLOCKS, ids=lambda block: block[0])
-def test_the_commands_of_a_block_run_in_a_shell(block, clone):
+def test_the_commands_of_a_block_run_in_a_shell(block, clone, request, monkeypatch):
+    if "make proof" in block:  # reads what `make data` would fetch
+        monkeypatch.setenv("DATA", str(request.getfixturevalue("shared_data")))
     for command in block:
         if COMMANDS[command] not in (QUICK, SLOW):
             continue
