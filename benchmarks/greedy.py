@@ -48,7 +48,9 @@ def compare(options: argparse.Namespace) -> int:
         shown.add_row([protocol, f"{pool:,}", *times])
     print(shown)
     images = load("mnist", options.data_dir)
-    wide = PrettyTable(["mnist in pixels", "pool", *(f"{method}, s of ten" for method in WIDE)])
+    wide = PrettyTable(
+        ["mnist in pixels", "pool", *(f"{method}, s of ten rounds" for method in WIDE)]
+    )
     for protocol in Protocol:
         pool, median = seconds_per_round(images, protocol, WIDE, kind)
         times = [f"{10 * t:.2f} ({t / median[0]:.1f} ×)" for t in median]

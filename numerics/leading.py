@@ -3,8 +3,8 @@
 A penalty that is the same for all weights does not change if the features are rotated. So the rows
 may be written along the principal axes of all rows, longest first. The leading columns then hold
 most of what the rows add to H. Between these columns H is built and inverted once; on the others
-its diagonal is enough. Conjugate gradients with this preconditioner take 2 to 4 steps where the
-diagonal on pixels takes 100 (``python benchmarks/greedy.py``).
+its diagonal is enough. Over mnist's pool, l2 = 50, conjugate gradients with this preconditioner
+take 4 steps where the diagonal on pixels takes 100; over 300 labeled rows, l2 = 1, about 40.
 
 The head of models.py states the conventions. A free intercept is the first column, of ridge 0.
 """

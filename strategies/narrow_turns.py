@@ -164,7 +164,7 @@ class NarrowTurns:
         return True
 
     def fitted_with(self, row: int, code: int) -> None:
-        """None: the loop's fit is as soon done from the last round's weights."""
+        """None: a narrow fit takes few steps from the last round's weights too."""
 
     def _refit(self, theta: np.ndarray) -> np.ndarray | None:
         """Newton's method from ``theta``, with no look at the loss; None if it gets nowhere.

@@ -1,10 +1,10 @@
 """One pick in turn for a wide softmax: the pick of a full refit, by cheaper arithmetic.
 
 After each pick the model is refitted and the pool scored again. Both change little from pick to
-pick. So each solve begins at the last solution, takes a preconditioner that is built once in a
-round or in a run (numerics/leading.py), runs in float32, and ends as soon as the best score is
-further ahead than the solve can be wrong. If two scores are too close for that, ``choose`` gives
-None, and the caller computes them as for a narrow model.
+pick. So each solve begins at the last solution, takes a preconditioner that is built once in a run
+or a round, or when it has become slow (numerics/leading.py), runs in float32, and ends as soon as
+the best score is further ahead than the solve can be wrong. If two scores are too close for that,
+``choose`` gives None, and the caller computes them as for a narrow model.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OVERSHOOT = 0.3  # of a step: slope at its end, as a share of that at its start
 # a score was seen wrong by 3 residuals in the median, and by 9 at most; so the best must be SAFETY
 # residuals ahead of the second.
 FIRST_LOOK, LAST_LOOK, SAFETY = 1e-4, 2e-6, 20.0
-MOST_SOLVE_STEPS = 200
+MOST_SOLVE_STEPS = 200  # after which nothing is chosen
 
 
 def takes_turns(query: Query) -> bool:

@@ -13,7 +13,7 @@ from tests.helpers import split_of
 
 
 def root(z: float, b: float, t: int) -> float:
-    """a = p(z - b a) - t; it lies between the residuals of a row that fits and one that does not"""
+    """a = p(z - b a) - t; it lies between -t, its value at p = 0, and 1 - t, at p = 1."""
     return brentq(lambda a: a - expit(z - b * a) + t, -t, 1 - t, xtol=1e-15, rtol=1e-15)
 
 

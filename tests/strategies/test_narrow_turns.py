@@ -8,6 +8,7 @@ import torch
 
 from experiments.loop import run
 from models import LogisticRegression
+from numerics.finite_step import residual_of_unit
 from strategies import narrow_turns, salutary
 from strategies.base import InfluenceSettings, Memory
 from tests.helpers import pick, query_of, split_of, strict
@@ -55,6 +56,14 @@ def test_the_picks_are_those_of_full_refits(method, case, monkeypatch):
     assert picks.rows.tolist() == expected.rows.tolist()
     assert picks.labels.tolist() == expected.labels.tolist()
     np.testing.assert_allclose(picks.scores, expected.scores, rtol=1e-7)
+
+
+def test_the_residual_in_numpy_is_that_of_torch():
+    """Also where Newton's method for the residual itself would go in circles."""
+    z, b = (x.ravel() for x in np.meshgrid(np.linspace(-50, 50, 101), np.logspace(-3, 6, 19)))
+    t = np.array([[0.0], [1.0]])
+    expected = residual_of_unit(*(torch.as_tensor(x) for x in (z, b, t)))
+    np.testing.assert_allclose(narrow_turns._residual(z, b, t), expected, rtol=0, atol=1e-9)
 
 
 def test_the_short_list_grows_until_no_other_row_can_be_the_best(monkeypatch):
