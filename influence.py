@@ -116,11 +116,16 @@ def loss(model: LogisticRegression, X: Any, y: Any) -> float:
 
 
 def gradient(
-    model: LogisticRegression, X: Any, y: Any, names: tuple[str, str] = ("X", "y")
+    model: LogisticRegression,
+    X: Any,
+    y: Any,
+    names: tuple[str, str] = ("X", "y"),
+    *,
+    finite: bool = True,
 ) -> torch.Tensor:
     """Gradient of ``loss`` in theta over X (n, D) and y (n,), of the shape of ``model.theta_``.
 
-    names : how messages call X and y.
+    names : how messages call X and y. finite : as in ``features``.
 
     Raises ValueError for a label that is no class of the model, and as ``features`` does.
     """
@@ -129,7 +134,7 @@ def gradient(
     T = class_targets(model, y, names[1], len(X), names[0])
     P = probabilities(project(X, model.theta_))  # (n, U)
     G = pull_back(P - T, X, model.fit_intercept)
-    if not isfinite(G.sum()):  # as NaN or infinity in X makes it: P − T is 0, ±1 or NaN then
+    if finite and not isfinite(G.sum()):  # P − T hides none: it is 0, ±1 or NaN then
         validation.check_finite(X, names[0])
     return G
 
@@ -142,31 +147,17 @@ def hessian(
     damping: float = 0.0,
     weights: torch.Tensor | None = None,
     name: str = "X",
+    finite: bool = True,
 ) -> Hessian:
     """The Hessian of the penalised loss over the rows X (n, D).
 
     l2 : the penalty; None means the model's. damping, weights : see ``Hessian``.
-    name : how messages call X.
+    name : how messages call X. finite : as in ``features``.
     """
-    X = features(model, X, name)
+    X = features(model, X, name, finite=finite)
     P = probabilities(project(X, model.theta_))
     l2 = model.l2 if l2 is None else l2
     return Hessian(X, P, l2, model.fit_intercept, damping=damping, weights=weights)
-
-
-def inverse_hvp(
-    model: LogisticRegression,
-    X: Any,
-    G: torch.Tensor,
-    *,
-    solver: str = "auto",
-    damping: float = 0.0,
-) -> torch.Tensor:
-    """H⁻¹ G with H over the rows X (n, D), for a G of the shape of ``model.theta_``: this shape.
-
-    Raises ValueError, or its subclass LinAlgError, as ``Hessian.solve`` does.
-    """
-    return hessian(model, X, damping=damping).solve(G, solver=solver)
 
 
 def falls_by_row(
@@ -229,17 +220,33 @@ class Influence:
         if isinstance(X_hessian, Hessian):
             self.hessian = X_hessian
         else:
-            self.hessian = hessian(model, X_hessian, damping=damping, name="X_hessian")
-        self.gradient = gradient(
-            model, X_validation, y_validation, ("X_validation", "y_validation")
-        )
+            self.hessian = hessian(
+                model, X_hessian, damping=damping, name="X_hessian", finite=False
+            )
+        names = "X_validation", "y_validation"
+        self.gradient = gradient(model, X_validation, y_validation, names, finite=False)
         validation.check_start(start, self.gradient)
         self.X_validation = X_validation
 
     @cached_property
     def solution(self) -> torch.Tensor:
         """V = H⁻¹ g, (U, width). Raises as ``Hessian.solve`` does."""
-        return self.hessian.solve(self.gradient, solver=self.solver, start=self.start)
+        try:
+            V = self.hessian.solve(self.gradient, solver=self.solver, start=self.start)
+        except ValueError:
+            self._check_known_rows()
+            raise
+        if not isfinite(V.sum()):
+            self._check_known_rows()
+        return V
+
+    def _check_known_rows(self) -> None:
+        """Raise ValueError if a row of the Hessian or a validation row is not finite.
+
+        Such a row spoils V, which is smaller than the rows: to look at V first saves a pass.
+        """
+        validation.check_finite(self.hessian.X, "X_hessian")
+        features(self.model, self.X_validation, "X_validation")
 
     @property
     def condition(self) -> float:
@@ -248,8 +255,8 @@ class Influence:
 
     def first(self, X: Any) -> torch.Tensor:
         """The paper's benefit, a first-order estimate, of X (n, D): (n, K)."""
-        X = self._table(X)
-        rows = min(CHUNK_ENTRIES // X.shape[1], CHUNK_LOGITS // len(self.gradient))
+        width, _ = columns(self.model)
+        rows = min(CHUNK_ENTRIES // width, CHUNK_LOGITS // len(self.gradient))
         return self._by_chunk(self._first, X, rows)
 
     def finite(self, X: Any) -> torch.Tensor:
@@ -265,7 +272,7 @@ class Influence:
         Raises ValueError if there are more than ``hessian.DENSE_PARAMETERS`` parameters.
         """
         rows = FINITE_ENTRIES // (self.gradient.numel() * len(self.gradient))
-        return self._by_chunk(self._finite, self._table(X), rows)
+        return self._by_chunk(self._finite, X, rows)
 
     def class_probabilities(self, X: Any) -> torch.Tensor:
         """The model's p(c|x) for X (n, D): (n, K)."""
@@ -283,25 +290,19 @@ class Influence:
             vars(small).pop(name, None)
         return small
 
-    def _table(self, X: Any) -> Array:
-        """X (n, D), the rows to score: all is checked but that its numbers are finite."""
-        width, names = columns(self.model)
-        validation.check_names(validation.column_names(X), names, "the pool")
-        X = validation.table(X, "the pool")
-        validation.check_width(X, "the pool", width)
-        return X
-
     def _by_chunk(
-        self, score: Callable[[torch.Tensor], torch.Tensor], X: Array, rows: int
+        self, score: Callable[[torch.Tensor], torch.Tensor], X: Any, rows: int
     ) -> torch.Tensor:
         """``score`` of X, ``rows`` rows at a time: (n, K).
 
         Raises ValueError for a number that is not finite, and its subclass LinAlgError if a benefit
         overflows. Both make a score NaN or infinite, and there are fewer scores than features.
         """
+        X = validation.table_for(X, "the pool", *columns(self.model))
         if not len(X):
+            self._check_known_rows()
             return self.gradient.new_empty(0, len(self.model.classes_))
-        rows = max(rows, 1)
+        rows, units = max(rows, 1), len(self.gradient)
         place = self.gradient.device, self.gradient.dtype
         if len(X) <= rows:
             scores = score(as_tensor(X, *place))
@@ -309,7 +310,8 @@ class Influence:
             scores = self.gradient.new_empty(len(self.model.classes_), len(X)).T
             for i in range(0, len(X), rows):
                 scores[i : i + rows] = score(as_tensor(X[i : i + rows], *place))
-        if not isfinite(scores.T.sum()) and not torch.isfinite(scores).all():
+        # One unit has the benefits p S and p S − S: both are finite if the second is.
+        if not isfinite(scores.T[-units:].sum()) and not torch.isfinite(scores).all():
             for i in range(0, len(X), rows):
                 validation.check_finite(as_tensor(X[i : i + rows], *place), "the pool", i)
             row = int((~torch.isfinite(scores)).any(1).nonzero()[0])
@@ -320,19 +322,17 @@ class Influence:
         return scores
 
     def _first(self, X: torch.Tensor) -> torch.Tensor:
-        Z, S = self._project(X)
+        both = self._project(X)
+        Z, S = both.tensor_split(2, dim=1)
         if Z.shape[1] > 1:
             return probabilities(Z).mul_(S).sum(1, keepdim=True) - S
-        scores = Z.new_empty(2, len(X))
-        torch.mul(probabilities(Z)[:, 0], S[:, 0], out=scores[0])
-        torch.sub(scores[0], S[:, 0], out=scores[1])
-        return scores.T
+        Z.sigmoid_().mul_(S)  # in place, where both benefits lie side by side
+        torch.sub(Z, S, out=S)
+        return both
 
-    def _project(self, X: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits Z = X thetaᵀ and S = X Vᵀ, (n, U) each, in one pass over X."""
-        both = project(X, torch.cat([self.model.theta_, self.solution]))
-        units = len(self.solution)
-        return both[:, :units], both[:, units:]
+    def _project(self, X: torch.Tensor) -> torch.Tensor:
+        """Logits Z = X thetaᵀ and S = X Vᵀ, in one pass over X: (n, 2U)."""
+        return project(X, torch.cat([self.model.theta_, self.solution]))
 
     @cached_property
     def _blocks(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -343,7 +343,7 @@ class Influence:
         return inverse.reshape(shape), (inverse @ curvature @ inverse).reshape(shape)
 
     def _finite(self, X: torch.Tensor) -> torch.Tensor:
-        Z, S = self._project(X)
+        Z, S = self._project(X).tensor_split(2, dim=1)
         if self.model.fit_intercept:
             X = torch.cat([X, X.new_ones(len(X), 1)], 1)
         B, Q = (
@@ -391,10 +391,10 @@ def benefit(
     """
     if step not in ("first", "finite"):
         raise ValueError(f"unknown step {step!r}: choose first or finite")
-    influence = Influence(
-        model, X_hessian, X_validation, y_validation, solver=solver, damping=damping
-    )
-    scores = getattr(influence, step)(X_pool)
+    known = X_hessian, X_validation, y_validation
+    with torch.inference_mode():  # which makes each of torch's calls cheaper
+        influence = Influence(model, *known, solver=solver, damping=damping)
+        scores = getattr(influence, step)(X_pool)
     if isinstance(X_pool, torch.Tensor):
-        return scores.to(X_pool.device)
+        return scores.to(X_pool.device, copy=True)  # a usual tensor, that takes a gradient
     return scores.cpu().numpy()

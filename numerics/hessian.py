@@ -9,14 +9,14 @@ size:
   conjugate_gradients.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.linalg.lapack import dpocon
+from scipy.linalg.lapack import dlange, dpocon
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from numerics import span
@@ -117,8 +117,10 @@ class Hessian:
         entries : how many numbers the caller makes of each row.
         """
         rows = max(64, BLOCK_ENTRIES // entries)
-        for start in range(0, len(self.X), rows):
-            X, P, wP = (M[start : start + rows] for M in (self.X, self.P, self.wP))
+        blocks: Iterable[tuple[torch.Tensor, ...]] = [(self.X, self.P, self.wP)]
+        if len(self.X) > rows:
+            blocks = zip(*(M.split(rows) for M in (self.X, self.P, self.wP)), strict=True)
+        for X, P, wP in blocks:
             yield torch.cat([X, X.new_ones(len(X), 1)], 1) if self.fit_intercept else X, P, wP
 
     # --- its inverse ------------------------------------------------------------------------------
@@ -156,7 +158,8 @@ class Hessian:
             except NotConverged as error:
                 if solver == "cg" or self.size > DENSE_PARAMETERS:
                     raise SingularHessian(self.condition(), self.X.dtype, error.residual) from error
-        return self.solve_each(G[None])[0]
+        columns = torch.cholesky_solve(G.reshape(-1, 1).double(), self._factor().lower)
+        return columns.reshape(G.shape).to(G.dtype)
 
     def solve_each(self, G: torch.Tensor) -> torch.Tensor:
         """H⁻¹ G_i for each of n right-hand sides G (n, U, width), by one factor: (n, U, width).
@@ -208,7 +211,7 @@ class Hessian:
             lower, failed = torch.linalg.cholesky_ex(H)
             condition = float("inf")
             if not failed:
-                norm = float(H.abs().sum(0).max())
+                norm = dlange("1", H.cpu().numpy().T)  # the transpose is laid out as LAPACK's
                 reciprocal, _ = dpocon(lower.cpu().numpy(), norm, uplo="L")
                 condition = 1 / reciprocal if reciprocal > 0 else float("inf")
             # Beyond this, rounding in the entries of H alone changes every digit of the solution.
@@ -264,7 +267,10 @@ class Hessian:
         total = self.ridge.double() * V
         rows = max(64, BLOCK_ENTRIES // 2 // self.width)
         wide = V.new_empty(min(rows, len(self.X)), self.X.shape[1])  # reused by every block
-        for X, P, wP in zip(*(M.split(rows) for M in (self.X, self.P, self.wP)), strict=True):
+        blocks: Iterable[tuple[torch.Tensor, ...]] = [(self.X, self.P, self.wP)]
+        if len(self.X) > rows:
+            blocks = zip(*(M.split(rows) for M in (self.X, self.P, self.wP)), strict=True)
+        for X, P, wP in blocks:
             block = Hessian(wide[: len(X)].copy_(X), P.double(), 0.0, self.fit_intercept)
             block.wP = wP.double()
             total += block.product(V)

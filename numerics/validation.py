@@ -97,12 +97,20 @@ def features(
 
     Raises ValueError and TypeError as ``table`` and the three checks below do.
     """
+    X = as_tensor(table_for(X, name, width, names), device, dtype)
+    if finite:
+        check_finite(X, name)
+    return X
+
+
+def table_for(X: Any, name: str, width: int, names: Sequence[str] | None = None) -> Array:
+    """X (n, D) as ``table`` gives it, for a model that knows these columns.
+
+    Raises ValueError and TypeError as ``table`` and the first two checks below do.
+    """
     check_names(column_names(X), names, name)
     X = table(X, name)
     check_width(X, name, width)
-    X = as_tensor(X, device, dtype)
-    if finite:
-        check_finite(X, name)
     return X
 
 

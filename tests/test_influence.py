@@ -135,16 +135,19 @@ def test_tensors_in_give_a_tensor_out():
     expected = benefit(model, X_hessian, X_validation, y_validation, X_pool)
     assert isinstance(expected, np.ndarray)
     np.testing.assert_array_equal(scores.numpy(), expected)
+    weight = torch.ones_like(scores, requires_grad=True)
+    (weight * scores.add_(1.0)).sum().backward()  # a usual tensor, for whatever comes after
+    torch.testing.assert_close(weight.grad, scores)
 
 
 @pytest.mark.parametrize("solver", ["cholesky", "cg"])
 @pytest.mark.parametrize("name", ["bank", "wine"])
-def test_inverse_hvp_undoes_the_hessian(name, solver):
+def test_solve_undoes_the_hessian(name, solver):
     split, model = fitted(name)
     X = split.X[split.labeled]
     G = influence.gradient(model, split.X[split.validation], split.y[split.validation])
-    V = influence.inverse_hvp(model, X, G, solver=solver)
-    torch.testing.assert_close(influence.hessian(model, X).product(V), G, rtol=1e-8, atol=1e-8)
+    H = influence.hessian(model, X)
+    torch.testing.assert_close(H.product(H.solve(G, solver=solver)), G, rtol=1e-8, atol=1e-8)
 
 
 def test_loss_is_the_sum_of_cross_entropies():
