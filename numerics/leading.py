@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from numerics.conjugate_gradients import logit_curvature
 from numerics.hessian import Hessian
-from numerics.linear import project, pull_back
+from numerics.linear import gram, project, pull_back
 
 DENSE = 400  # most entries of theta, in the leading columns, between which H is inverted
 
@@ -27,10 +28,10 @@ def principal_axes(*tables: torch.Tensor) -> torch.Tensor:
 
     No row loses anything: r is D less the directions in which every row is zero.
     """
-    gram = sum((X.T @ X).double() for X in tables)
-    squares, axes = torch.linalg.eigh(gram)
-    kept = squares > 1e-12 * squares[-1].clamp(min=1e-300)
-    return axes[:, kept].flip(1)
+    total = torch.stack([gram(X) for X in tables]).sum(0)
+    squares, axes = np.linalg.eigh(total.cpu().numpy())  # sooner than torch's
+    kept = squares > 1e-12 * max(squares[-1], 1e-300)
+    return torch.from_numpy(axes[:, kept][:, ::-1].copy()).to(total.device)
 
 
 class Rows:

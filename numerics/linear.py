@@ -53,6 +53,17 @@ def matmul(A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
     return A @ B
 
 
+def gram(X: torch.Tensor) -> torch.Tensor:
+    """XᵀX in float64 for X (n, D): (D, D).
+
+    NumPy sees that the product is symmetric and computes half of it. torch computes all.
+    """
+    if not X.is_cpu:
+        return (X.T @ X).double()
+    A = X.numpy()
+    return torch.from_numpy(A.T @ A).double()
+
+
 def project(X: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
     """X Wᵀ + b for X (n, D) and theta = (W, b), (U, D) or (U, D + 1): the logits (n, U).
 

@@ -166,6 +166,9 @@ class NarrowTurns:
     def fitted_with(self, row: int, code: int) -> None:
         """None: a narrow fit takes few steps from the last round's weights too."""
 
+    def hand_over(self, model: LogisticRegression) -> None:
+        """Nothing, for the same reason."""
+
     def _refit(self, theta: np.ndarray) -> np.ndarray | None:
         """Newton's method from ``theta``, with no look at the loss; None if it gets nowhere.
 

@@ -124,6 +124,8 @@ def _best_in_turn(query: Query, *, finite: bool, weighted: bool) -> Picks:
         chosen = turns.choose(taken) if turns else None
         if chosen is None:
             if turn > 0:
+                if turns:
+                    turns.hand_over(model)
                 model.fit_tensors(X_labeled, y_labeled)
             influence = query.influence(model, X_labeled)
             chosen = _highest_of(influence, query, finite, weighted, taken)

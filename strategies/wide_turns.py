@@ -17,9 +17,10 @@ from scipy.optimize import brentq
 
 from common.kinds import HessianRows
 from influence import class_targets
+from models import LogisticRegression
 from numerics.conjugate_gradients import without_mean
 from numerics.leading import Leading, Rows, Solution, principal_axes, solve, steps
-from numerics.linear import probabilities, project, pull_back
+from numerics.linear import matmul, probabilities, project, pull_back
 from strategies.base import Query, Turn
 
 LARGEST = 1e12  # of the features: their squares are summed in float32
@@ -67,7 +68,7 @@ class Rotated(NamedTuple):
         """Of a query, along the axes of all its rows."""
         tables = query.pool, query.X_labeled[: query.initial], query.X_validation
         axes = principal_axes(*tables)
-        rotated = [X.float() @ axes.float() for X in tables]
+        rotated = [matmul(X.float(), axes.float()) for X in tables]
         if query.model.fit_intercept:
             rotated = [torch.cat([X.new_ones(len(X), 1), X], 1) for X in rotated]
         return cls(axes, *rotated)
@@ -122,13 +123,22 @@ class WideTurns:
 
         None if it does not, or if the refit did not converge.
         """
-        model, axes = self.query.model, self.axes
+        model = self.query.model
         if not (model.warm_start and model.solver == "newton" and self.add(row, code)):
             return None
-        intercepts = self.theta.shape[1] - axes.shape[1]
-        theta = without_mean(self.theta)
-        weights = theta[:, intercepts:] @ axes.T
-        return torch.cat([weights, theta[:, :intercepts]], 1).to(model.theta_)
+        return self._on_features(without_mean(self.theta))
+
+    def hand_over(self, model: LogisticRegression) -> None:
+        """Let the next fit of ``model`` and the next full solve begin where these turns are."""
+        model.theta_ = self._on_features(without_mean(self.theta))
+        if self.solution and self.solution.V.isfinite().all():
+            self.query.memory.solution = self._on_features(self.solution.V.double())
+
+    def _on_features(self, theta: torch.Tensor) -> torch.Tensor:
+        """theta (U, width) along the principal axes, as one of the features, intercept last."""
+        intercepts = theta.shape[1] - self.axes.shape[1]
+        weights = theta[:, intercepts:] @ self.axes.T
+        return torch.cat([weights, theta[:, :intercepts]], 1).to(self.query.model.theta_)
 
     def _refit(self) -> bool:
         """Newton's method from the last fit; whether it came to the minimum.
