@@ -25,14 +25,14 @@ from strategies.base import Query, Turn
 
 LARGEST = 1e12  # of the features: their squares are summed in float32
 WIDEST = 4_096  # columns up to which the principal axes are worth their eigenvalues
-MOST_STEPS = 50  # of Newton's method
-FITTED = 1e-6  # norm of a fit's gradient for each row
+MOST_STEPS, FEW_STEPS = 50, 6  # of Newton's method: for a refit, and to make one finer
+FITTED = 1e-4  # residual of a refit: norm of its gradient, as a share of that without the penalty
 SOON = 40  # steps of a solve after which its preconditioner is built anew
 ROUGHEST, FINEST = 0.1, 1e-3  # largest and smallest residual of a step's direction
 OVERSHOOT = 0.3  # of a step: slope at its end, as a share of that at its start
 # Residuals of a solve at which the scores are looked at first and last. As a share of the best one,
 # a score was seen wrong by 3 residuals in the median, and by 9 at most; so the best must be SAFETY
-# residuals ahead of the second.
+# residuals, of the refit and of the solve, ahead of the second.
 FIRST_LOOK, LAST_LOOK, SAFETY = 1e-4, 2e-6, 20.0
 MOST_SOLVE_STEPS = 200  # after which nothing is chosen
 
@@ -110,13 +110,14 @@ class WideTurns:
             rows = self.pool if self.over_pool else self.X
             self.solution = Solution(self.last["V"], project(rows, self.last["V"]))
         self.fit_preconditioner: Leading | None = None
+        self.unfit = 0.0  # residual of the refit; the round's own fit is taken as it is
 
     def add(self, row: int, code: int) -> bool:
         """Let the pool's row join with the class of this number; whether the refit converged."""
         self.X[self.count], self.T[self.count, code] = self.pool[row], 1.0
         self.counted[self.count] = 1.0
         self.count += 1
-        return self._refit()
+        return self._refit(FITTED)
 
     def fitted_with(self, row: int, code: int) -> torch.Tensor | None:
         """The weights (U, width) of a refit with the last pick too, if the loop's fit begins there.
@@ -140,26 +141,26 @@ class WideTurns:
         weights = theta[:, intercepts:] @ self.axes.T
         return torch.cat([weights, theta[:, :intercepts]], 1).to(self.query.model.theta_)
 
-    def _refit(self) -> bool:
-        """Newton's method from the last fit; whether it came to the minimum.
+    def _refit(self, tol: float, most: int = MOST_STEPS) -> bool:
+        """Newton's method from the last fit; whether its residual came to ``tol``.
 
         Directions are solved for as roughly as Eisenstat and Walker (1996, choice 2) advise: so
         that the last step's progress tells how much the next one can gain.
         """
         theta, Z, last = self.theta, project(self.X, self.theta.float()).double(), 0.0
-        for _ in range(MOST_STEPS):
+        for _ in range(most):
             P = probabilities(Z.float())
-            G = pull_back(P - self.T, self.X, False).addcmul_(self.ridge, theta.float())
-            G = without_mean(G)
-            norm = float(torch.linalg.vector_norm(G)) / self.count
-            if norm <= FITTED:
-                self.theta = theta
+            pull = pull_back(P - self.T, self.X, False)
+            G = without_mean(pull.addcmul(self.ridge, theta.float()))
+            norm = float(torch.linalg.vector_norm(G) / torch.linalg.vector_norm(pull))
+            if norm <= tol:
+                self.theta, self.unfit = theta, norm
                 return True
             rows = Rows(self.X, P, self.ridge, self.counted)
             if self.fit_preconditioner is None:
                 self.fit_preconditioner = Leading(rows)
             rough = 0.9 * (norm / last) ** 2 if last else 0.0
-            rough = min(ROUGHEST, max(rough, norm, FINEST, FITTED / norm / 2))
+            rough = min(ROUGHEST, max(rough, norm, FINEST, tol / norm / 2))
             step = solve(rows, G, self.fit_preconditioner, rough, most=SOON)
             if step is None:  # the probabilities are others by now
                 self.fit_preconditioner = Leading(rows)
@@ -188,9 +189,22 @@ class WideTurns:
         return brentq(slope, 0.0, 1.0, xtol=1e-6, rtol=1e-2)
 
     def choose(self, taken: torch.Tensor) -> Turn | None:
-        """The row with the highest score, or None.
+        """The row with the highest score, or None. A refit too rough to tell is made finer first.
 
         taken (N,) : rows that cannot be picked. None: two scores are too close, or a solve failed.
+        """
+        chosen, ahead = self._look(taken)
+        while not chosen and ahead > 0 and self.unfit > LAST_LOOK:
+            finer = max(LAST_LOOK, min(ahead / SAFETY, self.unfit) / 4)
+            if not self._refit(finer, FEW_STEPS):
+                return None
+            chosen, ahead = self._look(taken)
+        return chosen
+
+    def _look(self, taken: torch.Tensor) -> tuple[Turn | None, float]:
+        """The row with the highest score, if it is clear, and its lead as a share of its score.
+
+        The lead is 0 if the solve failed.
         """
         theta = self.theta.float()
         P = probabilities(project(self.pool, theta))
@@ -201,6 +215,7 @@ class WideTurns:
         if start and not self.over_pool:
             start = Solution(start.V, project(self.X, start.V))
         solutions, wanted = steps(hessian, G, self._preconditioner(hessian), start), FIRST_LOOK
+        ahead = 0.0
         for solution, error in islice(solutions, MOST_SOLVE_STEPS):
             if error > wanted:
                 continue
@@ -210,13 +225,13 @@ class WideTurns:
             scores = benefits * P if self.weighted else benefits
             best, places = scores.masked_fill(taken[:, None], -torch.inf).flatten().topk(2)
             ahead = float((best[0] - best[1]) / best[0].abs())
-            if ahead > SAFETY * error:
+            if ahead > SAFETY * (error + self.unfit):
                 row, code = divmod(int(places[0]), scores.shape[1])
-                return Turn(row, code, float(best[0]), benefits[row : row + 1].double())
-            if error <= LAST_LOOK:
-                return None
-            wanted = max(LAST_LOOK, min(ahead / SAFETY, error / 2))
-        return None
+                return Turn(row, code, float(best[0]), benefits[row : row + 1].double()), ahead
+            if error <= max(LAST_LOOK, self.unfit / 2):
+                break
+            wanted = max(LAST_LOOK, self.unfit / 2, min(ahead / SAFETY - self.unfit, error / 2))
+        return None, ahead
 
     def _hessian(self, P: torch.Tensor) -> Rows:
         """Over what is left of the pool, at probabilities P (N, U), or over the labeled rows."""

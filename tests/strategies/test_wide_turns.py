@@ -12,7 +12,7 @@ from models import LogisticRegression
 from numerics.leading import Solution
 from numerics.linear import probabilities, project, pull_back
 from strategies import salutary, wide_turns
-from strategies.base import Memory
+from strategies.base import Memory, Query
 from tests.helpers import pick, query_of, split_of, strict
 
 
@@ -68,6 +68,39 @@ def test_a_solve_goes_on_until_the_best_score_is_clearly_ahead(hessian, monkeypa
     picks = pick("salutary_greedy", query)
     assert picks.rows.tolist() == expected.rows.tolist()
     assert picks.labels.tolist() == expected.labels.tolist()
+
+
+@pytest.mark.parametrize("hessian", ["pool", "labeled"])
+def test_a_refit_is_made_finer_until_the_best_score_is_clearly_ahead(hessian, monkeypatch):
+    query = wide_query(hessian)
+    expected = pick("salutary_plus", by_full_solves(query))
+    monkeypatch.setattr(wide_turns, "FITTED", 1.0)  # no step at all unless asked
+    monkeypatch.setattr(salutary, "_highest_of", None)
+    picks = pick("salutary_plus", query)
+    assert picks.rows.tolist() == expected.rows.tolist()
+    assert picks.labels.tolist() == expected.labels.tolist()
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_a_full_solve_begins_where_the_turns_are(intercept, monkeypatch):
+    query = wide_query("labeled", intercept)
+    choose, full = wide_turns.WideTurns.choose, Query.influence
+    asked, starts = [], []
+
+    def only_once(turns, taken):
+        asked.append(turns)
+        return choose(turns, taken) if len(asked) == 1 else None
+
+    def watched(query, model, X_labeled):
+        starts.append((query.memory.solution, full(query, model, X_labeled).solution, model))
+        return full(query, model, X_labeled)
+
+    monkeypatch.setattr(wide_turns.WideTurns, "choose", only_once)
+    monkeypatch.setattr(Query, "influence", watched)
+    pick("salutary_greedy", replace(query, budget=2))
+    ((start, solution, model),) = starts
+    assert float((start - solution).norm()) < 0.5 * float(solution.norm())
+    assert model.n_iter_ <= 2
 
 
 def test_of_equal_rows_the_first_is_picked_by_full_solves(monkeypatch):
