@@ -46,6 +46,7 @@ FINITE_ENTRIES = 4_000_000  # numbers in a chunk of the finite step: 32 MB
 CHUNK_ENTRIES = 4_000_000  # most features in a chunk of the first-order benefit
 # Most logits in a chunk of the first-order benefit: they stay in the processor's cache.
 CHUNK_LOGITS = 250_000
+Score = Callable[[torch.Tensor], torch.Tensor]
 
 # --- loss, gradient and Hessian of a fitted model -------------------------------------------------
 
@@ -236,15 +237,12 @@ class Influence:
         except ValueError:
             self._check_known_rows()
             raise
-        if not isfinite(V.sum()):
+        if not isfinite(V.sum()):  # V is small: to look at it first saves a pass over the rows
             self._check_known_rows()
         return V
 
     def _check_known_rows(self) -> None:
-        """Raise ValueError if a row of the Hessian or a validation row is not finite.
-
-        Such a row spoils V, which is smaller than the rows: to look at V first saves a pass.
-        """
+        """Raise ValueError if a row of H or a validation row is not finite: that spoils V."""
         validation.check_finite(self.hessian.X, "X_hessian")
         features(self.model, self.X_validation, "X_validation")
 
@@ -255,9 +253,10 @@ class Influence:
 
     def first(self, X: Any) -> torch.Tensor:
         """The paper's benefit, a first-order estimate, of X (n, D): (n, K)."""
-        width, _ = columns(self.model)
-        rows = min(CHUNK_ENTRIES // width, CHUNK_LOGITS // len(self.gradient))
-        return self._by_chunk(self._first, X, rows)
+        (width, _), units = columns(self.model), len(self.gradient)
+        rows = min(CHUNK_ENTRIES // width, CHUNK_LOGITS // units)
+        # One unit has the benefits p S and p S − S: both are finite if the second is.
+        return self._by_chunk(self._first, X, rows, looked_at=slice(-units, None))
 
     def finite(self, X: Any) -> torch.Tensor:
         """The benefit of X (n, D) after a finite step, which includes the row's curvature: (n, K).
@@ -291,18 +290,18 @@ class Influence:
         return small
 
     def _by_chunk(
-        self, score: Callable[[torch.Tensor], torch.Tensor], X: Any, rows: int
+        self, score: Score, X: Any, rows: int, looked_at: slice = slice(None)
     ) -> torch.Tensor:
-        """``score`` of X, ``rows`` rows at a time: (n, K).
+        """``score`` of X, ``rows`` rows at a time: (n, K). All is finite if ``looked_at`` is.
 
         Raises ValueError for a number that is not finite, and its subclass LinAlgError if a benefit
         overflows. Both make a score NaN or infinite, and there are fewer scores than features.
         """
         X = validation.table_for(X, "the pool", *columns(self.model))
         if not len(X):
-            self._check_known_rows()
+            self.solution  # noqa: B018, for what it raises
             return self.gradient.new_empty(0, len(self.model.classes_))
-        rows, units = max(rows, 1), len(self.gradient)
+        rows = max(rows, 1)
         place = self.gradient.device, self.gradient.dtype
         if len(X) <= rows:
             scores = score(as_tensor(X, *place))
@@ -310,8 +309,7 @@ class Influence:
             scores = self.gradient.new_empty(len(self.model.classes_), len(X)).T
             for i in range(0, len(X), rows):
                 scores[i : i + rows] = score(as_tensor(X[i : i + rows], *place))
-        # One unit has the benefits p S and p S − S: both are finite if the second is.
-        if not isfinite(scores.T[-units:].sum()) and not torch.isfinite(scores).all():
+        if not isfinite(scores.T[looked_at].sum()) and not torch.isfinite(scores).all():
             for i in range(0, len(X), rows):
                 validation.check_finite(as_tensor(X[i : i + rows], *place), "the pool", i)
             row = int((~torch.isfinite(scores)).any(1).nonzero()[0])

@@ -262,7 +262,8 @@ def test_best_refuses_what_is_no_pool(pool):
 
 def test_benefits_too_large_for_the_type_are_told_as_such():
     far = READY.solution[:, :5].sign().numpy() * 1.7e308
-    refused(lambda: benefit(MODEL, X, X_VAL, Y_VAL, far), "row 0 of the pool is too large")
+    for step in ("first", "finite"):
+        refused(lambda s=step: benefit(MODEL, X, X_VAL, Y_VAL, far, step=s), "row 0 of the pool is")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +283,8 @@ def test_no_validation_rows_and_a_start_of_another_model_are_refused():
     refused(lambda: Influence(MODEL, X, *nothing), "X_validation has no rows: give at least one")
     for start in (READY.solution[:, :3], READY.solution[0], READY.solution * np.nan, "near"):
         refused(lambda s=start: Influence(MODEL, X, X_VAL, Y_VAL, start=s), "start has shape")
-    assert Influence(MODEL, X, X_VAL, Y_VAL, start=READY.solution).first(POOL[:0]).shape == (0, 2)
+    started = Influence(MODEL, X, X_VAL, Y_VAL, start=READY.solution)
+    assert started.first(POOL[:0]).shape == started.without_rows().first(POOL[:0]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("order", [list("dcba"), list("badc")])
