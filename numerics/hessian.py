@@ -118,7 +118,7 @@ class Hessian:
         """
         rows = max(64, BLOCK_ENTRIES // entries)
         blocks: Iterable[tuple[torch.Tensor, ...]] = [(self.X, self.P, self.wP)]
-        if len(self.X) > rows:
+        if len(self.X) > rows:  # to split takes as long as a small product
             blocks = zip(*(M.split(rows) for M in (self.X, self.P, self.wP)), strict=True)
         for X, P, wP in blocks:
             yield torch.cat([X, X.new_ones(len(X), 1)], 1) if self.fit_intercept else X, P, wP
@@ -267,10 +267,7 @@ class Hessian:
         total = self.ridge.double() * V
         rows = max(64, BLOCK_ENTRIES // 2 // self.width)
         wide = V.new_empty(min(rows, len(self.X)), self.X.shape[1])  # reused by every block
-        blocks: Iterable[tuple[torch.Tensor, ...]] = [(self.X, self.P, self.wP)]
-        if len(self.X) > rows:
-            blocks = zip(*(M.split(rows) for M in (self.X, self.P, self.wP)), strict=True)
-        for X, P, wP in blocks:
+        for X, P, wP in zip(*(M.split(rows) for M in (self.X, self.P, self.wP)), strict=True):
             block = Hessian(wide[: len(X)].copy_(X), P.double(), 0.0, self.fit_intercept)
             block.wP = wP.double()
             total += block.product(V)

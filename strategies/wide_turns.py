@@ -31,7 +31,7 @@ SOON = 40  # steps of a solve after which its preconditioner is built anew
 ROUGHEST, FINEST = 0.1, 1e-3  # largest and smallest residual of a step's direction
 OVERSHOOT = 0.3  # of a step: slope at its end, as a share of that at its start
 # Residuals of a solve at which the scores are looked at first and last. As a share of the best one,
-# a score was seen wrong by 3 residuals in the median, and by 9 at most; so the best must be SAFETY
+# a score was seen wrong by 2 residuals in the median, and by 12 at most; so the best must be SAFETY
 # residuals, of the refit and of the solve, ahead of the second.
 FIRST_LOOK, LAST_LOOK, SAFETY = 1e-4, 2e-6, 20.0
 MOST_SOLVE_STEPS = 200  # after which nothing is chosen
